@@ -1,0 +1,159 @@
+"""What the ledger keeps, as values: runs, submissions, poll groups, and what is asked of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from headrace.document import Document, SubmissionKey
+from headrace.providers import Job
+from headrace.routing import Lane
+from headrace.states import Mark, Mode, Reason, State, SubmissionState
+
+
+@dataclass(frozen=True)
+class Run:
+    """One processing of a document under one revision of its route."""
+
+    id: str
+    document: Document
+    number: int
+    state: State
+    reason: Reason | None = None
+    detail: str = ""
+    marks: tuple[Mark, ...] = ()
+    route: str | None = None
+    revision: str | None = None
+    lane: Lane | None = None
+    mode: Mode | None = None
+    media_type: str | None = None
+    pages: int | None = None
+    pages_source: str | None = None
+    """"walked", "declared" or, once the provider answered, "answered"."""
+    cost: float | None = None
+    """In the currency of the price list; None until something was charged."""
+    batch: str | None = None
+    due_at: datetime | None = None
+    lease_until: datetime | None = None
+    token: int = 0
+    deliveries: int = 0
+    attempts: int = 0
+    """Sendings that ended certainly unpaid and may be tried again, since the run last was admitted anew."""
+    published: bool = False
+    """Whether the manifest of this state is published."""
+    received_at: datetime | None = None
+    """When this document was first seen."""
+    received_on: str | None = None
+    """The UTC day, as 2026-11-20, on which its bucket and key were first seen."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's hold on a run: writes carry its token, and a stale token is refused."""
+
+    run: Run
+    token: int
+    lease_until: datetime
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Where a run goes. `facts` are columns of the run to set (pages, mode, route …).
+
+    `due_at`: when the sweep should look, if nothing else did; by default soon.
+    """
+
+    state: State
+    reason: Reason | None = None
+    detail: str = ""
+    due_at: datetime | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One paid request of a run: (run, provider, part, n)."""
+
+    key: SubmissionKey
+    run_id: str
+    lane: Lane
+    mode: Mode
+    state: SubmissionState
+    attempt: int
+    token: int
+    send_before: datetime
+    pages: int | None = None
+    job: str | None = None
+    cost: float | None = None
+    reason: Reason | None = None
+    polls: int = 0
+    accepted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SubmissionChange:
+    """What became of a submission, written together with the run's advance."""
+
+    key: SubmissionKey
+    state: SubmissionState
+    job: str | None = None
+    pages: int | None = None
+    cost: float | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `Ledger.record` made of one document: `hint` names the step to hint, if any."""
+
+    document: Document
+    run_id: str
+    new: bool
+    hint: State | None
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A run whose next step should be hinted, from its state."""
+
+    run_id: str
+    state: State
+    provider: str | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The right to look after a poll group: holds while the group is in this generation."""
+
+    group_id: int
+    generation: int
+    lane: Lane
+    deadline: datetime
+
+
+@dataclass(frozen=True)
+class PollJob:
+    """One accepted job of a group that is due."""
+
+    run: Run
+    key: SubmissionKey
+    job: Job
+    polls: int
+    accepted_at: datetime
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One thing that happened to a run."""
+
+    at: datetime
+    run_id: str
+    step: str
+    event: str
+    state: State | None
+    reason: Reason | None
+    detail: str
+    seconds: float | None

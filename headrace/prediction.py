@@ -1,0 +1,125 @@
+"""What every provider's answer becomes: pages with fields and tables, with boxes and scores."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+# What box edges and page sizes are measured in; "pt" is 1/72 inch, "fraction" runs from 0 to 1.
+Unit = Literal["px", "pt", "fraction"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Box(_Value):
+    """A rectangle on a page: from the top left, in the page's unit; edges may be negative."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+
+class Word(_Value):
+    """One word of the page's text and where it stands."""
+
+    text: str
+    box: Box | None = None
+
+
+class Field(_Value):
+    """One labelled value found on a page.
+
+    `text` is what stands there, `value` what it means (a number, an ISO date, a text), `kind` says
+    which: "text", "date" or "amount". `score` is 0 to 1, `score_raw` as the provider gave it.
+    """
+
+    label: str
+    text: str | None = None
+    value: JsonValue = None
+    kind: str | None = None
+    type: str | None = None
+    score: float | None = None
+    score_raw: float | str | None = None
+    box: Box | None = None
+    box_id: str | None = None
+    label_id: str | None = None
+    status: str | None = None
+    validation_status: str | None = None
+    validation_message: str | None = None
+    moderated: bool | None = None
+    original_text: str | None = None
+
+
+class Cell(_Value):
+    """One cell of a table; rows and columns count from 1. `label` is the heading of its column."""
+
+    row: int
+    column: int
+    row_span: int = 1
+    column_span: int = 1
+    text: str | None = None
+    label: str | None = None
+    row_label: str | None = None
+    score: float | None = None
+    score_raw: float | str | None = None
+    box: Box | None = None
+    box_id: str | None = None
+    label_id: str | None = None
+    status: str | None = None
+    verification_status: str | None = None
+    failed_validation: str | None = None
+    moderated: bool | None = None
+
+
+class Table(_Value):
+    """One table on one page, its cells in the provider's order."""
+
+    cells: tuple[Cell, ...] = ()
+    label: str | None = None
+    label_id: str | None = None
+    box_id: str | None = None
+    box: Box | None = None
+    score: float | None = None
+    score_raw: float | str | None = None
+    status: str | None = None
+
+
+class Page(_Value):
+    """One page, numbered from 1 in the whole document. `failure` says why it has no content."""
+
+    number: int
+    width: float | None = None
+    height: float | None = None
+    unit: Unit | None = None
+    rotation: int | None = None
+    fields: tuple[Field, ...] = ()
+    tables: tuple[Table, ...] = ()
+    text: str | None = None
+    words: tuple[Word, ...] = ()
+    failure: str | None = None
+    page_id: str | None = None
+    file_id: str | None = None
+    moderated: bool | None = None
+
+
+class Prediction(_Value):
+    """A provider's whole answer to one submission, its pages in order.
+
+    `metadata` is the user's own, as it came back; `key` the submission key that came back, if any;
+    `cost` what the provider itself says it charged, in its own unit.
+    """
+
+    provider: str
+    model: str
+    job: str | None = None
+    key: str | None = None
+    pages: tuple[Page, ...] = ()
+    metadata: dict[str, JsonValue] = {}
+    cost: float | None = None
+
+    @property
+    def failed_pages(self) -> tuple[int, ...]:
+        """The numbers of the pages that the provider could not read."""
+        return tuple(page.number for page in self.pages if page.failure is not None)

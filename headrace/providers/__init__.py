@@ -1,0 +1,117 @@
+"""The seam to the prediction APIs: one module a provider, all of them speaking these values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from headrace.document import SubmissionKey
+from headrace.labels import LabelRule
+from headrace.prediction import Prediction
+from headrace.states import Mode, Reason
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a provider can do, so that the pipeline need not know its name.
+
+    `paid`: a request costs money, so it has notes, `send_before` and doubt. `part_pages`: the most
+    pages that one submission may hold; None for the whole document.
+    """
+
+    paid: bool
+    asynchronous: bool
+    urls: bool
+    media_types: frozenset[str]
+    part_pages: int | None = None
+
+
+class Source(Protocol):
+    """The document's bytes, as a provider may have them."""
+
+    name: str
+    """The object's base name."""
+    size: int
+    """In bytes."""
+    media_type: str
+    url: str | None
+    """A presigned URL where the provider is to fetch the bytes itself."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes once through, in pieces, from exactly this content.
+
+        Raises DocumentGone or DocumentReplaced where the content is no longer there, and
+        StorageUnavailable where the store fails on the way.
+        """
+        ...
+
+    def read(self) -> bytes:
+        """All bytes at once, for engines that work in memory."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one submission asks. `metadata` is the user's own; `pages` is (first, last) from 1."""
+
+    key: SubmissionKey
+    model: str
+    mode: Mode
+    send_before: datetime
+    pages: tuple[int, int] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[LabelRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that a provider has accepted. `pages` is how many it said it would answer, if it did."""
+
+    id: str
+    model: str
+    pages: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished prediction, with the answer's bytes (JSON, its signed links taken out)."""
+
+    prediction: Prediction
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Not ready yet; `detail` says what the provider told."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The provider gave this job up, for good."""
+
+    reason: Reason
+    detail: str
+
+
+class Provider(Protocol):
+    """A prediction API."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def submit(self, source: Source, request: Request) -> Job | Answer:
+        """Send one document (this is what is paid).
+
+        Raises PermanentError or TransientError where it certainly was not taken, InDoubt else.
+        """
+        ...
+
+    def fetch(self, jobs: Sequence[Job]) -> Mapping[Job, Answer | Pending | Refused]:
+        """Ask for accepted jobs. A job whose call failed is Pending: asking again is free."""
+        ...
+
+    def read(self, raw: bytes, model: str) -> Prediction:
+        """The prediction in a stored answer."""
+        ...

@@ -1,0 +1,122 @@
+"""A document, its pages and the routes -> which route, sync or async; or a refusal."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from headrace.document import Document
+from headrace.errors import DocumentTooLarge, DocumentTooLong, NoRoute
+from headrace.labels import LabelRule
+from headrace.polling import PollSchedule
+from headrace.states import Mode
+
+DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Place = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/(?:[^/]+/)*[^/]+/?$")]
+
+
+class Lane(NamedTuple):
+    """What limits are kept for: one model of one account of one provider."""
+
+    provider: str
+    account: str
+    model: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+class Route(BaseModel):
+    """One row of the route table: which objects, where to, what comes out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="The route's name: in rows, in `headrace status`, in logs.")
+    bucket: str = Field(min_length=3, description="The bucket that is watched.")
+    prefix: str = Field(default="", description="Keys that start with it are the route's; the longest match wins.")
+    suffixes: tuple[str, ...] = Field(
+        default=DEFAULT_SUFFIXES, description="Endings (in any case) that make an object a document."
+    )
+    provider: Literal["nanonets", "local"] = Field(description="Who reads the documents.")
+    model: str = Field(default="", description="The provider's model id; the local provider has none.")
+    account: str = Field(default="", description="The named API key to use; the provider's name unless given.")
+    send: Literal["stream", "url"] = Field(
+        default="stream",
+        description="How the document reaches the provider: streamed through the worker, or as a presigned URL "
+        "where the object has a versionId (the provider must reach the bucket); without one it is streamed.",
+    )
+    sync_page_limit: int = Field(default=3, ge=0, description="Up to this many pages go sync, more go async.")
+    most_pages: int = Field(default=500, ge=1, description="Longer documents are refused.")
+    most_bytes: int = Field(default=100_000_000, ge=1, description="Larger objects are refused.")
+    output: Place = Field(description="Where rows and manifests go: s3://bucket/prefix.")
+    private: Place = Field(description="Where answers, notes and the marker go: s3://bucket/prefix.")
+    versions: Literal["current", "keep"] = Field(
+        default="current",
+        description='"current": new content under a key replaces its rows; "keep": each content keeps its own.',
+    )
+    csv: Literal["safe", "exact"] = Field(
+        default="safe", description='"safe" makes text inert that a spreadsheet would run; "exact" leaves it alone.'
+    )
+    columns: tuple[str, ...] = Field(
+        default=(), description="Table headings that get a column of their own in table_rows."
+    )
+    poll: PollSchedule = Field(default=PollSchedule(), description="When to ask for an asynchronous answer.")
+    fields: tuple[LabelRule, ...] = Field(default=(), description="What the local provider looks for.")
+    metadata: dict[str, str] = Field(default={}, description="Comes back on every row.")
+    key_pattern: str = Field(
+        default="", description="Names parts of the key below the prefix as metadata: {vendor}/{po}.pdf"
+    )
+
+    @model_validator(mode="after")
+    def _account_defaults_to_provider(self) -> Self:
+        if not self.account:
+            object.__setattr__(self, "account", self.provider)
+        return self
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.provider, self.account, self.model)
+
+    @property
+    def revision(self) -> str:
+        """12 hex digits that change whenever anything of the route does."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    def takes(self, bucket: str, key: str) -> bool:
+        """Whether an object of this name is a document of this route (a folder placeholder never is)."""
+        return (
+            bucket == self.bucket
+            and key.startswith(self.prefix)
+            and not key.endswith("/")
+            and key.lower().endswith(tuple(suffix.lower() for suffix in self.suffixes))
+        )
+
+
+def choose_route(bucket: str, key: str, routes: Sequence[Route]) -> Route:
+    """The route with the longest prefix that takes this key; NoRoute where none does."""
+    taking = [route for route in routes if route.takes(bucket, key)]
+    if not taking:
+        raise NoRoute(
+            f"No route takes s3://{bucket}/{key}: neither bucket and prefix nor suffix fit. "
+            "Add a route for it to headrace.toml."
+        )
+    return max(taking, key=lambda route: len(route.prefix))
+
+
+def choose_mode(pages: int, route: Route) -> Mode:
+    """Sync while the provider answers at once, async for what is longer; DocumentTooLong past the limit."""
+    if pages > route.most_pages:
+        raise DocumentTooLong(pages, most=route.most_pages)
+    return Mode.SYNC if pages <= route.sync_page_limit else Mode.ASYNC
+
+
+def refuse_large(document: Document, route: Route) -> None:
+    """DocumentTooLarge where the object has more bytes than the route allows."""
+    if document.size is not None and document.size > route.most_bytes:
+        raise DocumentTooLarge(
+            f"The document has {document.size} bytes; the route accepts at most {route.most_bytes}. "
+            "Split it, or raise most_bytes of the route."
+        )
