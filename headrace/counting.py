@@ -1,0 +1,204 @@
+"""Counting pages in a process that can be killed, because nobody knows what the documents hold."""
+
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Self
+
+import structlog
+
+from headrace.clock import Clock, SystemClock
+from headrace.counting_process import (
+    ChildDied,
+    ChildTalksNonsense,
+    ChildTooSlow,
+    Counted,
+    CountingProcess,
+    OutOfMemory,
+    Ready,
+    Refused,
+    Wanted,
+    child_command,
+)
+from headrace.errors import (
+    ConfigurationError,
+    CountOutOfMemory,
+    CountTimedOut,
+    EmptyDocument,
+    EncryptedDocument,
+    NoPages,
+    PermanentError,
+    StorageUnavailable,
+    UnreadableDocument,
+    UnsupportedType,
+)
+from headrace.pages import LARGER_BUDGET, WHOLE_BYTES, PageCount
+from headrace.ranges import RangeReader
+from headrace.states import Reason
+
+log = structlog.get_logger()
+
+Answer = Counted | Refused | OutOfMemory
+
+_SYSTEM_CLOCK = SystemClock()
+_START_SECONDS = 60.0
+# What a hundred documents leave behind in a process is not worth keeping.
+_DOCUMENTS_PER_CHILD = 100
+_REFUSALS: dict[Reason, type[PermanentError]] = {
+    error.reason: error for error in (EmptyDocument, EncryptedDocument, NoPages, UnreadableDocument, UnsupportedType)
+}
+
+
+class PageCounter:
+    """Counts pages in a child process under limits; one document at a time, from any thread.
+
+    The child starts with the first document and ends with `close`, or when this process does. It
+    has no credentials: every byte comes from the `read` that `count` is given. `memory_bytes` is
+    its address space, `seconds` how long it may work on one document, reads not included.
+    `command` replaces it in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory_bytes: int = 1024**3,
+        seconds: float = 30,
+        clock: Clock = _SYSTEM_CLOCK,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self._memory_bytes = memory_bytes
+        self._seconds = seconds
+        self._clock = clock
+        self._command = command if command is not None else child_command(memory_bytes, seconds)
+        self._lock = threading.Lock()
+        self._child: CountingProcess | None = None
+        self._documents = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process id, while there is one."""
+        return None if self._child is None else self._child.pid
+
+    def count(self, read: RangeReader, size: int, *, most_pages: int) -> PageCount:
+        """The pages of a document of `size` bytes, as `headrace.pages.count_pages` promises.
+
+        Raises also CountTimedOut and CountOutOfMemory; UnreadableDocument where the document
+        ends its reader twice; StorageUnavailable where `read` gives fewer bytes than there are;
+        ConfigurationError where the child cannot start; and what `read` raises, unchanged.
+        """
+        with self._lock:
+            try:
+                answer = self._answer(read, size, most_pages)
+            except ChildTooSlow as error:
+                raise self._timed_out() from error
+            except ChildDied as death:
+                if death.signal_number == signal.SIGXCPU:
+                    raise self._timed_out() from death
+                raise UnreadableDocument(
+                    "The document ends the process that reads it. Open it in a viewer and save it anew."
+                ) from death
+            except ChildTalksNonsense as error:
+                raise UnreadableDocument(
+                    "The document makes the process that reads it misbehave. Open it in a viewer and save it anew."
+                ) from error
+        match answer:
+            case Counted():
+                return PageCount(answer.pages, answer.source, answer.media_type, answer.at_least)
+            case Refused():
+                raise _REFUSALS[Reason(answer.reason)](answer.text)
+            case OutOfMemory():
+                raise CountOutOfMemory(
+                    f"Counting the pages takes more than {self._memory_bytes // 1024**2} MB of memory. "
+                    "Open the document in a viewer and save it anew, or split it."
+                )
+
+    def close(self) -> None:
+        """End the child. The next count starts another."""
+        with self._lock:
+            self._end_child()
+
+    def _answer(self, read: RangeReader, size: int, most_pages: int) -> Answer:
+        try:
+            return self._answer_of_one_child(read, size, most_pages)
+        except ChildDied as death:
+            log.warning("page counter died", signal=death.signal_number)
+            if death.signal_number == signal.SIGXCPU:
+                raise
+        # Not every death is the document's doing: a machine short of memory, a person. So once more.
+        return self._answer_of_one_child(read, size, most_pages)
+
+    def _answer_of_one_child(self, read: RangeReader, size: int, most_pages: int) -> Answer:
+        child = self._running_child()
+        try:
+            answer = self._converse(child, read, size, most_pages)
+        except BaseException:
+            # It is dead, or hung, or waits for bytes that will not come.
+            self._end_child()
+            raise
+        self._documents += 1
+        if isinstance(answer, OutOfMemory) or self._documents >= _DOCUMENTS_PER_CHILD:
+            self._end_child()
+        return answer
+
+    def _converse(self, child: CountingProcess, read: RangeReader, size: int, most_pages: int) -> Answer:
+        """Give the child what it asks for, within the budget, until it answers."""
+        deadline = self._clock.monotonic() + self._seconds
+        requests, left = 0, max(WHOLE_BYTES, LARGER_BUDGET.bytes)
+        child.say({"size": size, "most_pages": most_pages}, deadline)
+        while True:
+            message = child.hear(deadline)
+            if isinstance(message, Counted | Refused | OutOfMemory):
+                return message
+            if not isinstance(message, Wanted):
+                raise ChildTalksNonsense(f"{message.kind!r} in the middle of a document")
+            requests += 1
+            left -= message.length
+            if requests > LARGER_BUDGET.requests or left < 0 or message.start + message.length > size:
+                raise ChildTalksNonsense("a request outside its budget or the document")
+            asked_at = self._clock.monotonic()
+            data = read(message.start, message.length)
+            # The store's time is not the document's fault.
+            deadline += self._clock.monotonic() - asked_at
+            if len(data) != message.length:
+                raise StorageUnavailable(
+                    f"The object store gave {len(data)} bytes where {message.length} were asked for and should be."
+                )
+            child.say({"length": len(data)}, deadline, data)
+
+    def _running_child(self) -> CountingProcess:
+        if self._child is not None:
+            return self._child
+        self._documents = 0
+        self._child = CountingProcess(self._command, self._clock)
+        try:
+            message = self._child.hear(self._clock.monotonic() + _START_SECONDS)
+            found = "" if isinstance(message, Ready) else getattr(message, "text", message.kind)
+        except (ChildDied, ChildTooSlow, ChildTalksNonsense) as error:
+            found = f"{type(error).__name__} {error}"
+        except BaseException:
+            self._end_child()
+            raise
+        if found:
+            self._end_child()
+            raise ConfigurationError(
+                f"The process that counts pages does not start ({found}). It may use "
+                f"{self._memory_bytes // 1024**2} MB of memory; give it more, or mend the installation."
+            )
+        return self._child
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _timed_out(self) -> CountTimedOut:
+        return CountTimedOut(
+            f"Counting the pages takes longer than {self._seconds:g} seconds. "
+            "Open the document in a viewer and save it anew, or split it."
+        )
