@@ -31,6 +31,16 @@ class Walk:
     ended: bool = False
     damage: Exception | None = None
 
+    def note(self, damage: Exception) -> None:
+        """Keep what went wrong; MemoryError where that was a lack of memory, which is no damage."""
+        cause: BaseException | None = damage
+        while cause is not None:
+            # pypdf catches it with everything else, and raises its own error in its place.
+            if isinstance(cause, MemoryError):
+                raise MemoryError from damage  # noqa: TRY004  nothing has a wrong type
+            cause = cause.__cause__ or cause.__context__
+        self.damage = damage
+
 
 def walk_pages(file: BinaryIO, *, most_pages: int, strict: bool = False) -> Walk:
     """Count the pages of a PDF by walking its tree, to `most_pages` + 1 at most.
@@ -49,10 +59,10 @@ def walk_pages(file: BinaryIO, *, most_pages: int, strict: bool = False) -> Walk
         _descend(walk, root, most_pages)
     except BudgetSpent:
         return walk
-    except (EncryptedDocument, MemoryError):
+    except EncryptedDocument:
         raise
     except Exception as error:  # On damaged files pypdf raises whatever Python does.
-        walk.damage = error
+        walk.note(error)
     walk.ended = True
     return walk
 
@@ -78,10 +88,8 @@ def _note_declared(walk: Walk, root: PdfObject) -> None:
     try:
         node = root.get_object()
         count = node["/Count"] if isinstance(node, DictionaryObject) and "/Count" in node else None
-    except MemoryError:
-        raise
     except Exception as error:  # As above; the pages may be there all the same.
-        walk.damage = error
+        walk.note(error)
         return
     if isinstance(count, int) and count > 0:
         walk.declared = int(count)
@@ -126,21 +134,24 @@ def _name(kid: PdfObject) -> _Name:
 
 
 def _kids(walk: Walk, kid: PdfObject) -> Iterator[PdfObject] | None:
-    """The kids of a node; None for a page, which is counted, and for what is neither."""
+    """The kids of a node; None for a page, which is counted, and for what cannot be read, which is noted."""
     try:
-        node = kid.get_object()
-        if not isinstance(node, DictionaryObject):
-            return None
-        kind = str(node["/Type"]) if "/Type" in node else ""  # noqa: SIM401  pypdf's get() leaves references as they are
+        node = _dictionary(kid)
+        kind = str(node["/Type"]) if "/Type" in node else ""
         if "/Kids" not in node or kind == "/Page":
             walk.reached += kind != "/Pages"
             return None
         return _listed(node["/Kids"])
-    except MemoryError:
-        raise
     except Exception as error:  # As above.
-        walk.damage = error
+        walk.note(error)
         return None
+
+
+def _dictionary(kid: PdfObject) -> DictionaryObject:
+    node = kid.get_object()
+    if not isinstance(node, DictionaryObject):
+        raise PdfReadError("a kid is missing, or no dictionary")
+    return node
 
 
 def _listed(kids: PdfObject) -> Iterator[PdfObject]:
