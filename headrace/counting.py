@@ -175,16 +175,18 @@ class PageCounter:
         if self._child is not None:
             return self._child
         self._documents = 0
-        self._child = CountingProcess(self._command, self._clock)
+        found = ""
         try:
+            self._child = CountingProcess(self._command, self._clock)
             message = self._child.hear(self._clock.monotonic() + _START_SECONDS)
-            found = "" if isinstance(message, Ready) else getattr(message, "text", message.kind)
-        except (ChildDied, ChildTooSlow, ChildTalksNonsense) as error:
-            found = f"{type(error).__name__} {error}"
+            if not isinstance(message, Ready):
+                found = getattr(message, "text", message.kind)
+        except (ChildDied, ChildTooSlow, ChildTalksNonsense, OSError) as error:
+            found = f"{type(error).__name__} {error}".strip()
         except BaseException:
             self._end_child()
             raise
-        if found:
+        if found or self._child is None:
             self._end_child()
             raise ConfigurationError(
                 f"The process that counts pages does not start ({found}). It may use "

@@ -211,6 +211,11 @@ def test_too_little_memory_to_start_is_told_as_such():
         count(c, make_pdf(1))
 
 
+def test_a_child_that_cannot_be_started_is_told_as_such():
+    with pytest.raises(ConfigurationError, match="FileNotFoundError"), PageCounter(command=["/no/such/python"]) as c:
+        count(c, make_pdf(1))
+
+
 # A child that its document has taken over.
 
 _COUNTED = '"kind": "counted", "media_type": "image/png", "at_least": false'
