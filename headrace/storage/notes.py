@@ -1,0 +1,266 @@
+"""The note in the bucket that fences each paid request: without it, nothing is sent.
+
+`{private}/submissions/{key}.json` is created before the request, with If-None-Match. Whoever finds one
+that is not its own must not send, unless it says that every earlier attempt certainly was not paid.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple, Self
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from headrace.document import Document
+from headrace.errors import ObjectNotFound, PreconditionFailed, StorageUnavailable
+from headrace.faults import fault_point
+from headrace.ledger.records import Run, Submission
+from headrace.routing import Route
+from headrace.states import Reason
+from headrace.storage import Location, ObjectStore
+
+log = structlog.get_logger()
+
+TRIES = 5
+
+
+class NotedDocument(BaseModel):
+    """What a rebuild of the ledger needs to know of the document."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None = None
+    size: int | None = None
+    last_modified: datetime | None = None
+    sequencer: str | None = None
+    received: str | None = None
+
+    @classmethod
+    def of(cls, document: Document, received: str | None) -> Self:
+        return cls(
+            bucket=document.bucket,
+            key=document.key,
+            etag=document.etag,
+            version_id=document.version_id,
+            size=document.size,
+            last_modified=document.last_modified,
+            sequencer=document.sequencer,
+            received=received,
+        )
+
+
+class Note(BaseModel):
+    """One attempt to send one submission, and what became of it.
+
+    `nonce` is new for every attempt, so that its writer knows it again. `outcome` "refused" says that
+    the attempt certainly was not paid, and `reason` why; "accepted" comes with the provider's `job`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    attempt: int
+    token: int
+    nonce: str
+    send_before: datetime
+    document: NotedDocument
+    run: int
+    part: str
+    route: str
+    revision: str
+    outcome: Literal["none", "accepted", "refused"] = "none"
+    job: str | None = None
+    reason: Reason | None = None
+    at: datetime
+
+    @classmethod
+    def of(cls, intent: Submission, *, run: Run, route: Route, nonce: str, at: datetime) -> Self:
+        """The note of an attempt that the ledger has just recorded."""
+        return cls(
+            key=str(intent.key),
+            attempt=intent.attempt,
+            token=intent.token,
+            nonce=nonce,
+            send_before=intent.send_before,
+            document=NotedDocument.of(run.document, run.received_on),
+            run=run.number,
+            part=intent.key.part,
+            route=route.name,
+            revision=route.revision,
+            at=at,
+        )
+
+    def is_same_attempt(self, other: "Note") -> bool:
+        return (self.key, self.token, self.nonce) == (other.key, other.token, other.nonce)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The fence is ours: this attempt, and no other, may send now."""
+
+    note: Note
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """An earlier attempt was accepted: the provider's job is to be used, nothing is to be sent."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An earlier attempt may have been taken; `detail` says what was found. Nothing is to be sent."""
+
+    detail: str
+
+
+Fenced = Granted | Adopt | Doubt
+
+
+class _Standing(NamedTuple):
+    note: Note | None  # None: what lies there cannot be read
+    etag: str
+
+
+class SubmissionNotes:
+    """The notes of all submissions. Every method raises StorageUnavailable and StorageRefused."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def fence(self, location: Location, note: Note) -> Fenced:
+        """Create the note; or say why this attempt must not send.
+
+        An earlier attempt that certainly was not paid is replaced, and the new note counts on from it.
+        StorageUnavailable leaves open whether the note was written, and nothing may be sent.
+        """
+        for last_try in [False] * (TRIES - 1) + [True]:
+            try:
+                self._create(location, note)
+            except PreconditionFailed:
+                verdict = self._judge(location, note)
+                if verdict is not None:
+                    return verdict
+            except StorageUnavailable:
+                # It may have been written all the same; then the next try finds it and knows it again.
+                if last_try:
+                    raise
+            else:
+                return Granted(note)
+        raise StorageUnavailable(f"The note of {note.key} kept changing while it was read. Try again later.")
+
+    def accepted(self, location: Location, note: Note, job: str, at: datetime) -> None:
+        """Add the provider's job to the note of this attempt.
+
+        A second job under one key is never hidden: it is logged as an alert, and the first stays.
+        """
+        self._settle(location, note, {"outcome": "accepted", "job": job, "at": at})
+
+    def refused(self, location: Location, note: Note, reason: Reason, at: datetime) -> None:
+        """Add to the note of this attempt that it certainly was not paid, and why."""
+        self._settle(location, note, {"outcome": "refused", "reason": reason, "at": at})
+
+    def read(self, location: Location, key: str) -> Note | None:
+        """The note of a submission; None where there is none, or none that can be read."""
+        try:
+            return self._standing(location, key).note
+        except ObjectNotFound:
+            return None
+
+    def _judge(self, location: Location, note: Note) -> Fenced | None:
+        """What the note that lies there allows; None where it changed meanwhile and is to be looked at again."""
+        try:
+            standing = self._standing(location, note.key)
+        except (ObjectNotFound, PreconditionFailed):
+            return None
+        there = standing.note
+        if there is None:
+            return Doubt("The note of an earlier attempt is damaged, so nobody can say whether it was taken.")
+        if there.job is not None:
+            return Adopt(there.job)
+        if there.outcome == "none" and there.is_same_attempt(note):
+            return Granted(there)
+        if there.token > note.token:
+            return Doubt("A later worker has noted an attempt already; this one knows too little to send.")
+        if there.outcome == "refused":
+            return self._follow(location, note, there, standing.etag)
+        return Doubt(
+            f"Attempt {there.attempt} of {there.at:%Y-%m-%d %H:%M:%S} UTC was to be sent before "
+            f"{there.send_before:%H:%M:%S} UTC, and no outcome is noted: it may have been taken and paid."
+        )
+
+    def _follow(self, location: Location, note: Note, refused: Note, etag: str) -> Granted | None:
+        follower = note.model_copy(update={"attempt": max(note.attempt, refused.attempt + 1)})
+        try:
+            self._replace(location, follower, etag)
+        except PreconditionFailed:
+            return None
+        return Granted(follower)
+
+    def _settle(self, location: Location, note: Note, outcome: dict[str, object]) -> None:
+        for _ in range(TRIES):
+            try:
+                standing = self._standing(location, note.key)
+                there = standing.note
+                if there is None or not _may_settle(there, note, outcome):
+                    return
+                self._add_outcome(location, there.model_copy(update=outcome), standing.etag)
+            except ObjectNotFound:
+                log.exception("submission note gone", submission=note.key)
+                return
+            except PreconditionFailed:
+                continue
+            return
+        raise StorageUnavailable(f"The note of {note.key} kept changing while it was written. Try again later.")
+
+    def _standing(self, location: Location, key: str) -> _Standing:
+        path = _path(location, key)
+        head = self._store.head(location.bucket, path)
+        body = self._store.read(location.bucket, path, if_match=head.etag)
+        try:
+            return _Standing(Note.model_validate_json(body), head.etag)
+        except ValidationError:
+            log.error("submission note damaged", submission=key)  # noqa: TRY400  the error quotes the note's body
+            return _Standing(None, head.etag)
+
+    def _create(self, location: Location, note: Note) -> None:
+        path, body = _path(location, note.key), _body(note)
+        fault_point("notes.create.before")
+        self._store.put(location.bucket, path, body, content_type="application/json", if_none_match=True)
+        fault_point("notes.create.after")
+
+    def _replace(self, location: Location, note: Note, etag: str) -> None:
+        path, body = _path(location, note.key), _body(note)
+        fault_point("notes.replace.before")
+        self._store.put(location.bucket, path, body, content_type="application/json", if_match=etag)
+        fault_point("notes.replace.after")
+
+    def _add_outcome(self, location: Location, note: Note, etag: str) -> None:
+        path, body = _path(location, note.key), _body(note)
+        fault_point("notes.outcome.before")
+        self._store.put(location.bucket, path, body, content_type="application/json", if_match=etag)
+        fault_point("notes.outcome.after")
+
+
+def _may_settle(there: Note, note: Note, outcome: dict[str, object]) -> bool:
+    """Whether the outcome of `note` belongs into the note that lies there."""
+    job = outcome.get("job")
+    if job is not None and there.job not in {None, job}:
+        log.error("two jobs under one key", submission=note.key, jobs=[there.job, job])
+        return False
+    if not there.is_same_attempt(note):
+        log.error("submission note replaced by another attempt", submission=note.key, attempt=note.attempt, job=job)
+        return False
+    return there.outcome != "accepted"
+
+
+def _path(location: Location, key: str) -> str:
+    return location.key("submissions", f"{key}.json")
+
+
+def _body(note: Note) -> bytes:
+    return note.model_dump_json(indent=1).encode()
