@@ -1,0 +1,1 @@
+"""The processes: the Celery app, the listener, the local stack, the command line."""

@@ -1,0 +1,47 @@
+"""The step that publishes rows and manifest. It costs nothing and may run again."""
+
+from dataclasses import replace
+
+from headrace.errors import ObjectNotFound
+from headrace.flattening import merge
+from headrace.ledger.records import Advance
+from headrace.prediction import Prediction
+from headrace.states import END_STATES, State, SubmissionState
+from headrace.storage import Location
+from tasks.hints import EXPORT
+from tasks.step import Held, step
+
+
+@step(EXPORT, claims={State.PREDICTED, *END_STATES}, queue="export")
+def export(held: Held) -> None:
+    """Publish the rows of a predicted run, or the manifest of one that has ended."""
+    services, run = held.services, held.run
+    if run.revision is None:
+        # No route took it, so there is no place for its manifest: the ledger alone tells.
+        services.ledger.published(held.claim)
+        return
+    services.answers.keep_run_facts(Location.parse(held.route.private), run)
+    if run.state is State.PREDICTED:
+        exported = replace(run, state=State.EXPORTED, ended_at=services.clock.now())
+        services.exporter.publish(exported, held.route, _prediction(held))
+        held.advance(Advance(State.EXPORTED, published=True))
+        return
+    prediction = _prediction(held) if run.state is State.EXPORTED else None
+    services.exporter.publish(run, held.route, prediction)
+    services.ledger.published(held.claim)
+
+
+def _prediction(held: Held) -> Prediction:
+    location = Location.parse(held.route.private)
+    answers = [
+        held.services.answers.prediction(location, entry.key)
+        for entry in held.services.ledger.submissions(held.run.id)
+        if entry.state is SubmissionState.ANSWERED
+    ]
+    found = [answer for answer in answers if answer is not None]
+    if not found:
+        raise ObjectNotFound(
+            f"The stored answers of {held.run.id} are gone from {location}: they were deleted by somebody. "
+            "Reprocess the document, or restore them."
+        )
+    return merge(found)

@@ -1,0 +1,72 @@
+"""Hints: messages that say "look at this run now". The ledger is the truth, so losing one costs only time."""
+
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from headrace.faults import fault_point
+from headrace.ledger.records import Hint, PollHint
+from headrace.states import State
+
+log = structlog.get_logger()
+
+ROUTE = "headrace.route"
+ADMIT = "headrace.admit"
+SUBMIT = "headrace.submit"
+POLL = "headrace.poll"
+EXPORT = "headrace.export"
+SWEEP = "headrace.sweep"
+SCHEDULES = "headrace.schedules"
+MARKER = "headrace.marker"
+
+# What must be loaded for it is heavy, so the local provider has a queue, and processes, of its own.
+LOCAL_QUEUE = "local"
+
+
+class Hints:
+    """Publishes hints; where the broker cannot be reached it says so in the log, and the sweep hints later."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def hint(self, run_id: str, state: State, provider: str | None = None) -> None:
+        """Have the step that takes a run on from this state look at it."""
+        match state:
+            case State.RECEIVED:
+                self._publish(ROUTE, [run_id], queue="route")
+            case State.WAITING:
+                self.dispatch()
+            case State.ADMITTED:
+                self._publish(SUBMIT, [run_id], queue=LOCAL_QUEUE if provider == "local" else "submit")
+            case State.SUBMITTED:
+                return  # Its poll group has a message of its own.
+            case _:
+                self._publish(EXPORT, [run_id], queue="export")
+
+    def hint_all(self, hints: list[Hint]) -> None:
+        """Publish several; the dispatcher is hinted once, however many runs wait."""
+        for hint in hints:
+            if hint.state is not State.WAITING:
+                self.hint(hint.run_id, hint.state, hint.provider)
+        if any(hint.state is State.WAITING for hint in hints):
+            self.dispatch()
+
+    def dispatch(self) -> None:
+        """Have the dispatcher look for runs that may be admitted."""
+        self._publish(ADMIT, [], queue="maintenance")
+
+    def poll(self, hint: PollHint, countdown_seconds: float) -> None:
+        """Start (or revive) a poll group's chain of messages."""
+        self._publish(POLL, [hint.group_id, hint.generation], queue="poll", countdown=max(countdown_seconds, 0.0))
+
+    def _publish(self, task: str, args: list[Any], *, queue: str, countdown: float | None = None) -> None:
+        fault_point(f"publish.{task}.before")
+        try:
+            self._app.send_task(task, args=args, queue=queue, countdown=countdown, retry=False)
+        except OperationalError as error:
+            # Nothing is lost: the ledger has the state, and the sweep hints what is overdue.
+            log.warning("hint not published", task=task, queue=queue, error=type(error).__name__)
+            return
+        fault_point(f"publish.{task}.after")

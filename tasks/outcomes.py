@@ -1,0 +1,27 @@
+"""What a provider's answer makes of a run: its pages, cost and marks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.ledger.records import Advance, Run
+from headrace.prediction import Prediction
+from headrace.states import Mark, State
+
+
+def predicted(run: Run, predictions: Sequence[Prediction], *, price_per_page: float = 0.0) -> Advance:
+    """The advance of a run whose parts are all answered; pages and cost are corrected from the answers."""
+    pages = len({page.number for prediction in predictions for page in prediction.pages})
+    facts: dict[str, Any] = {"marks": _marks(predictions), "cost": round(pages * price_per_page, 6)}
+    if pages and pages != run.pages:
+        facts |= {"pages": pages, "pages_source": "answered"}
+    return Advance(State.PREDICTED, facts=facts)
+
+
+def _marks(predictions: Sequence[Prediction]) -> tuple[Mark, ...]:
+    pages = [page for prediction in predictions for page in prediction.pages]
+    marks = []
+    if any(page.failure is not None for page in pages):
+        marks.append(Mark.PARTIAL)
+    if any(field.validation_status == "failed" for page in pages for field in page.fields):
+        marks.append(Mark.NEEDS_REVIEW)
+    return tuple(marks)

@@ -1,0 +1,208 @@
+"""Submitting to a provider that charges: nothing is sent twice, and what is in doubt is held.
+
+The order of writes is the guarantee: intent in the ledger, note in the bucket (the fence), request,
+answer in the bucket, note, ledger. docs/architecture.md tells why; docs/providers/nanonets.md has the outcomes.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from headrace.document import SubmissionKey
+from headrace.errors import (
+    DocumentGone,
+    DocumentReplaced,
+    InDoubt,
+    PermanentError,
+    StorageError,
+    StorageUnavailable,
+    TransientError,
+)
+from headrace.ledger.records import Advance, Submission, SubmissionChange
+from headrace.providers import Answer, Job, Provider, Request
+from headrace.routing import Route, metadata_of
+from headrace.states import Mode, Reason, State, SubmissionState
+from headrace.storage import Location, ObjectHead
+from headrace.storage.notes import Adopt, Doubt, Granted, Note
+from headrace.storage.source import StoredSource, head_of
+from tasks.outcomes import predicted
+from tasks.step import Held
+
+log = structlog.get_logger()
+
+SEND_WITHIN = timedelta(seconds=120)
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=10)
+MOST_ATTEMPTS = 10
+
+
+def pause_after(attempts: int) -> timedelta | None:
+    """How long a run waits after this many sendings that were certainly not taken; None once it is to fail."""
+    if attempts >= MOST_ATTEMPTS:
+        return None
+    return min(FIRST_PAUSE * 2.0 ** min(max(attempts - 1, 0), 10), LONGEST_PAUSE)
+
+
+def submit(held: Held, provider: Provider) -> None:
+    """Send the run's document once, or find out what became of an earlier sending."""
+    location = Location.parse(held.route.private)
+    earlier = held.services.ledger.submissions(held.run.id)
+    key = _key(held, earlier)
+    known = next((entry for entry in earlier if entry.key == key), None)
+    stored = held.services.answers.prediction(location, key)
+    if stored is not None:
+        _answered(held, key, Answer(stored, b""))
+    elif known is not None and known.state is SubmissionState.ACCEPTED and known.job is not None:
+        _accepted(held, key, Job(known.job, held.route.model, known.pages))
+    elif known is not None and known.state is SubmissionState.IN_DOUBT:
+        _in_doubt(held, key, known.reason or Reason.IN_DOUBT, "Whether the provider took it is still not known.")
+    else:
+        _fence_and_send(held, provider, location, key)
+
+
+def _key(held: Held, earlier: Sequence[Submission]) -> SubmissionKey:
+    """The key of the next sending: the last one's, unless a person asked again for what the provider gave up."""
+    run = held.run
+    n = max((entry.key.n for entry in earlier), default=1)
+    last = next((entry for entry in earlier if entry.key.n == n), None)
+    if last is not None and last.state is SubmissionState.REJECTED and last.job is not None:
+        n += 1
+    return SubmissionKey(run.document.id, run.number, held.route.provider, "all", n)
+
+
+def _fence_and_send(held: Held, provider: Provider, location: Location, key: SubmissionKey) -> None:
+    services, run, route = held.services, held.run, held.route
+    services.marker.check(location)
+    head = head_of(services.store, run.document)
+    send_before = services.clock.now() + SEND_WITHIN
+    intent = services.ledger.intend(
+        held.claim, key, route.lane, run.mode or Mode.ASYNC, pages=run.pages, send_before=send_before
+    )
+    note = Note.of(intent, run=run, route=route, nonce=secrets.token_hex(8), at=services.clock.now())
+    match services.notes.fence(location, note):
+        case Adopt(job=job):
+            log.info("submission adopted", submission=str(key))
+            _accepted(held, key, Job(job, route.model, run.pages))
+        case Doubt(detail=detail):
+            _in_doubt(held, key, Reason.WORKER_DIED, detail)
+        case Granted(note=granted):
+            _send(held, provider, location, granted, head)
+
+
+def _send(held: Held, provider: Provider, location: Location, note: Note, head: ObjectHead) -> None:
+    services, key = held.services, SubmissionKey.parse(note.key)
+    try:
+        result = provider.submit(_source(held, head, provider), _request(held, note, head))
+    except InDoubt as error:
+        _in_doubt(held, key, error.reason, str(error))
+    except (DocumentGone, DocumentReplaced) as error:
+        # The body was not whole, so nothing was taken; the caller ends the run as removed or superseded.
+        services.notes.refused(location, note, error.reason, services.clock.now())
+        raise
+    except PermanentError as error:
+        services.notes.refused(location, note, error.reason, services.clock.now())
+        change = SubmissionChange(key, SubmissionState.REJECTED, reason=error.reason)
+        held.advance(Advance(State.FAILED, error.reason, str(error)), change)
+    except (TransientError, StorageError) as error:
+        reason = error.reason if isinstance(error, TransientError) else Reason.STORAGE
+        services.notes.refused(location, note, reason, services.clock.now())
+        _put_off(held, key, reason, str(error))
+    else:
+        if isinstance(result, Job):
+            _note_job(held, location, note, result)
+            _accepted(held, key, result)
+        else:
+            _keep_answer(held, location, note, key, result)
+
+
+def _source(held: Held, head: ObjectHead, provider: Provider) -> StoredSource:
+    services, document, route = held.services, held.document, held.route
+    url = None
+    if route.send == "url" and document.version_id is not None and provider.capabilities.urls:
+        url = services.store.presign(
+            document.bucket,
+            document.key,
+            version_id=document.version_id,
+            valid_for=route.poll.whole_time + SEND_WITHIN,
+        )
+    return StoredSource(services.store, document, head.size, held.run.media_type or "", url)
+
+
+def _request(held: Held, note: Note, head: ObjectHead) -> Request:
+    route: Route = held.route
+    return Request(
+        key=SubmissionKey.parse(note.key),
+        model=route.model,
+        mode=held.run.mode or Mode.ASYNC,
+        send_before=note.send_before,
+        metadata=metadata_of(route, held.document.key, head.metadata),
+        rules=route.fields,
+    )
+
+
+def _keep_answer(held: Held, location: Location, note: Note, key: SubmissionKey, answer: Answer) -> None:
+    job = answer.prediction.job
+    try:
+        prediction = held.services.answers.keep(location, key, answer.raw, answer.prediction)
+    except (StorageError, StorageUnavailable):
+        if job is None:
+            raise
+        # It is paid, and the provider keeps it: fetch it again once the store takes it.
+        log.warning("paid answer not stored, it will be fetched again", submission=str(key))
+        _accepted(held, key, Job(job, held.route.model, len(answer.prediction.pages)))
+        return
+    if job is not None:
+        _note_job(held, location, note, Job(job, held.route.model, len(prediction.pages)))
+    _answered(held, key, Answer(prediction, answer.raw))
+
+
+def _note_job(held: Held, location: Location, note: Note, job: Job) -> None:
+    try:
+        held.services.notes.accepted(location, note, job.id, held.services.clock.now())
+    except (StorageError, StorageUnavailable) as error:
+        # The ledger is told next; the note only serves those who lost the ledger.
+        log.warning("acceptance not noted in the bucket", error=str(error))
+
+
+def _answered(held: Held, key: SubmissionKey, answer: Answer) -> None:
+    price = held.services.routes.lane(held.route.lane).price_per_page
+    advance = predicted(held.run, [answer.prediction], price_per_page=price)
+    change = SubmissionChange(
+        key,
+        SubmissionState.ANSWERED,
+        job=answer.prediction.job,
+        pages=len(answer.prediction.pages),
+        cost=advance.facts["cost"],
+    )
+    held.advance(advance, change)
+
+
+def _accepted(held: Held, key: SubmissionKey, job: Job) -> None:
+    """The provider works on it: the job joins a poll group in the transaction that notes the acceptance."""
+    now = held.services.clock.now()
+    first = held.route.poll.delay_after(0) or timedelta()
+    change = SubmissionChange(key, SubmissionState.ACCEPTED, job=job.id, pages=job.pages)
+    hint = held.services.ledger.accept(held.claim, change, due_at=now + first)
+    log.info("submission accepted", submission=str(key))
+    if hint is not None:
+        held.services.hints.poll(hint, first.total_seconds())
+
+
+def _put_off(held: Held, key: SubmissionKey, reason: Reason, detail: str) -> None:
+    """Nothing was taken: wait and send again under the same key, or fail after the last attempt."""
+    attempts = held.run.attempts + 1
+    pause = pause_after(attempts)
+    change = SubmissionChange(key, SubmissionState.REJECTED, reason=reason)
+    if pause is None:
+        text = f"{detail} It was tried {attempts} times; `headrace retry` tries again."
+        held.advance(Advance(State.FAILED, reason, text), change)
+        return
+    due_at = held.services.clock.now() + pause
+    held.advance(Advance(State.WAITING, reason, detail, due_at=due_at, facts={"attempts": attempts}), change)
+
+
+def _in_doubt(held: Held, key: SubmissionKey, reason: Reason, detail: str) -> None:
+    change = SubmissionChange(key, SubmissionState.IN_DOUBT, reason=reason)
+    held.advance(Advance(State.HELD, Reason.IN_DOUBT, detail), change)

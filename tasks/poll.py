@@ -1,0 +1,145 @@
+"""The step that looks after a group of accepted jobs: ask for what is due, come back when the next one is."""
+
+from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from celery import Task, shared_task
+
+from headrace.errors import LedgerUnavailable, StaleClaim, StorageError, StorageUnavailable
+from headrace.faults import fault_point
+from headrace.ledger.records import Advance, PollJob, SubmissionChange, Turn
+from headrace.providers import Answer, Pending, Refused
+from headrace.routing import Route
+from headrace.states import Reason, State, SubmissionState
+from headrace.storage import Location
+from tasks.hints import POLL
+from tasks.outcomes import predicted
+from tasks.services import Services
+from tasks.step import repeated
+
+log = structlog.get_logger()
+
+AT_ONCE = 8
+# One call may still be under way when the next chunk would begin: leave it this much of the turn.
+LEAST_SECONDS_FOR_A_CALL = 5.0
+LONGEST_COUNTDOWN_SECONDS = 60.0
+STORAGE_PAUSE = timedelta(seconds=10)
+
+
+# Polling retries on its own schedule; an unreachable provider is simply not ready yet.
+@shared_task(bind=True, name=POLL, queue="poll", max_retries=None)
+def poll(self: Task, group_id: int, generation: int) -> None:
+    """Ask for the group's due jobs; come back when the next one is due, until none is left."""
+    services: Services = self.app.services
+    with structlog.contextvars.bound_contextvars(group=group_id, step="poll"):
+        try:
+            turn = services.ledger.take_turn(group_id, generation)
+            if turn is None:
+                log.debug("stale poll message", generation=generation)
+                return
+            next_due = look_after(services, turn)
+        except (StaleClaim, LedgerUnavailable) as error:
+            # The sweep revives a group whose turn was lost.
+            log.warning("poll turn lost", error=str(error))
+            return
+        if next_due is None:
+            log.info("poll group ended")
+            return
+        countdown = (next_due - services.clock.now()).total_seconds()
+        fault_point("poll.retry.before")
+        retry = self.retry(
+            args=(group_id, turn.generation),
+            countdown=min(max(countdown, 0.0), LONGEST_COUNTDOWN_SECONDS),
+            throw=False,
+        )
+        fault_point("poll.retry.after")
+        raise retry
+
+
+def look_after(services: Services, turn: Turn) -> datetime | None:
+    """One turn: ask for the due jobs, a few at once, until none is due or the turn's time is up.
+
+    Returns when the group's next job is due; None when the group has ended. Raises StaleClaim where
+    another message has taken the group over.
+    """
+    with repeated(lambda: services.ledger.heartbeat(turn), "poll turn"):
+        due = services.ledger.due_jobs(turn)
+        for first in range(0, len(due), AT_ONCE):
+            left = (turn.deadline - services.clock.now()).total_seconds()
+            if left < LEAST_SECONDS_FOR_A_CALL:
+                break
+            _ask(services, turn, due[first : first + AT_ONCE], left)
+    return services.ledger.finish_turn(turn)
+
+
+def _ask(services: Services, turn: Turn, jobs: Sequence[PollJob], seconds: float) -> None:
+    provider = services.provider(turn.lane)
+    results = provider.fetch([entry.job for entry in jobs], deadline_seconds=seconds)
+    for entry in jobs:
+        with structlog.contextvars.bound_contextvars(run=entry.run.id), _one_job(entry):
+            _settle(services, turn, entry, results.get(entry.job, Pending("no answer")))
+
+
+@contextmanager
+def _one_job(entry: PollJob) -> Iterator[None]:
+    """A job that another worker has moved on meanwhile does not disturb its neighbours."""
+    try:
+        yield
+    except StaleClaim:
+        log.warning("job moved on meanwhile", submission=str(entry.key))
+
+
+def _settle(services: Services, turn: Turn, entry: PollJob, result: Answer | Pending | Refused) -> None:
+    assert entry.run.revision is not None
+    route = services.ledger.route_at(entry.run.revision)
+    match result:
+        case Answer():
+            _land_answer(services, turn, entry, result, route)
+        case Refused(reason=reason, detail=detail):
+            change = SubmissionChange(entry.key, SubmissionState.REJECTED, job=entry.job.id, reason=reason)
+            _land(services, turn, entry, Advance(State.FAILED, reason, detail), change)
+        case Pending(detail=detail):
+            _come_back(services, turn, entry, route, detail)
+
+
+def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer, route: Route) -> None:
+    try:
+        prediction = services.answers.keep(Location.parse(route.private), entry.key, answer.raw, answer.prediction)
+    except (StorageError, StorageUnavailable) as error:
+        log.warning("answer not stored, it will be fetched again", error=str(error))
+        services.ledger.postpone(turn, entry, services.clock.now() + STORAGE_PAUSE)
+        return
+    price = services.routes.lane(route.lane).price_per_page
+    advance = predicted(entry.run, [prediction], price_per_page=price)
+    change = SubmissionChange(
+        entry.key,
+        SubmissionState.ANSWERED,
+        job=entry.job.id,
+        pages=len(prediction.pages),
+        cost=advance.facts["cost"],
+    )
+    _land(services, turn, entry, advance, change)
+
+
+def _land(services: Services, turn: Turn, entry: PollJob, advance: Advance, change: SubmissionChange) -> None:
+    run = services.ledger.land(turn, entry, advance, change)
+    log.info("run advanced", state=str(run.state), reason=None if run.reason is None else str(run.reason))
+    services.hints.hint(run.id, run.state)
+    services.hints.dispatch()  # a place in the lane is free again
+
+
+def _come_back(services: Services, turn: Turn, entry: PollJob, route: Route, detail: str) -> None:
+    delay = route.poll.delay_after(entry.polls + 1)
+    if delay is not None:
+        log.info("job pending", polls=entry.polls + 1, detail=detail)
+        services.ledger.postpone(turn, entry, services.clock.now() + delay)
+        return
+    text = (
+        f"No answer after {entry.polls + 1} polls ({detail or 'pending'}). The job {entry.job.id} is accepted and paid: "
+        "`headrace retry` asks for it again, and pays nothing."
+    )
+    # The submission stays accepted, so that a retry takes the same job up.
+    change = SubmissionChange(entry.key, SubmissionState.ACCEPTED, job=entry.job.id)
+    _land(services, turn, entry, Advance(State.FAILED, Reason.PREDICTION_TIMED_OUT, text), change)

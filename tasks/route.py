@@ -1,0 +1,101 @@
+"""The step that reads an object's head, picks its route, counts its pages and refuses what breaks a limit."""
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from headrace.document import Document
+from headrace.errors import DocumentGone, DocumentReplaced, NoRoute, ObjectNotFound, PermanentError, UnsupportedType
+from headrace.ledger.records import Advance
+from headrace.pages import PageCount
+from headrace.routing import Route, choose_mode, choose_route, refuse_large
+from headrace.states import Mode, State
+from headrace.storage.source import StoredSource, head_of
+from tasks.hints import ROUTE
+from tasks.services import Services
+from tasks.step import Held, step
+
+log = structlog.get_logger()
+
+
+@step(ROUTE, claims={State.RECEIVED}, queue="route")
+def route(held: Held) -> None:
+    """Decide what becomes of a received document: it waits for its lane, or ends with the reason why not."""
+    try:
+        chosen = choose_route(held.document.bucket, held.document.key, held.services.routes.routes)
+    except NoRoute as error:
+        held.advance(Advance(State.FAILED, error.reason, str(error)))
+        return
+    held.services.ledger.record_revision(chosen)
+    facts = _facts(chosen)
+    try:
+        held.advance(Advance(State.WAITING, due_at=held.services.clock.now(), facts=facts | _counted(held, chosen)))
+    except DocumentGone as error:
+        held.advance(Advance(State.REMOVED, error.reason, str(error), facts=facts))
+    except DocumentReplaced as error:
+        record_what_is_there(held.services, held.document)
+        held.advance(Advance(State.SUPERSEDED, error.reason, str(error), facts=facts))
+    except PermanentError as error:
+        held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts))
+
+
+def _facts(chosen: Route) -> dict[str, Any]:
+    lane = chosen.lane
+    return {
+        "route": chosen.name,
+        "revision": chosen.revision,
+        "provider": lane.provider,
+        "account": lane.account,
+        "model": lane.model,
+    }
+
+
+def _counted(held: Held, chosen: Route) -> dict[str, Any]:
+    services = held.services
+    head = head_of(services.store, held.document)
+    seen = replace(held.document, size=head.size, last_modified=head.last_modified, version_id=head.version_id)
+    if seen != held.document:
+        # An event or a listing knows less than the head does: exactly this version is read from now on.
+        services.ledger.record([seen])
+    refuse_large(seen, chosen)
+    count = _count(services, seen, head.size, chosen)
+    capabilities = services.provider(chosen.lane).capabilities
+    if count.media_type not in capabilities.media_types:
+        raise UnsupportedType(
+            f"The content is {count.media_type}; {chosen.provider} takes {', '.join(sorted(capabilities.media_types))}. "
+            "Convert it, or send it by another route."
+        )
+    mode = choose_mode(count.pages, chosen) if capabilities.asynchronous else _within_limit(count, chosen)
+    log.info("document routed", route=chosen.name, pages=count.pages, source=count.source, mode=str(mode))
+    return {
+        "pages": count.pages,
+        "pages_source": count.source,
+        "media_type": count.media_type,
+        "mode": mode,
+        "attempts": 0,
+    }
+
+
+def _within_limit(count: PageCount, chosen: Route) -> Mode:
+    choose_mode(count.pages, chosen)  # refuses what is too long
+    return Mode.SYNC
+
+
+def _count(services: Services, document: Document, size: int, chosen: Route) -> PageCount:
+    source = StoredSource(services.store, document, size, "")
+    return services.counter.count(source.read_range, size, most_pages=chosen.most_pages)
+
+
+def record_what_is_there(services: Services, document: Document) -> None:
+    """Take up the content that replaced a document's, in case no event tells of it."""
+    try:
+        head = services.store.head(document.bucket, document.key)
+    except ObjectNotFound:
+        return
+    now_there = Document(
+        document.bucket, document.key, head.etag, head.size, head.last_modified, version_id=head.version_id
+    )
+    for recorded in services.ledger.record([now_there]):
+        if recorded.hint is not None:
+            services.hints.hint(recorded.run_id, recorded.hint)

@@ -1,0 +1,113 @@
+"""The step that has a provider read the document. Paid providers go through tasks/paying.py; free ones simply run."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from headrace.document import SubmissionKey, part_name, part_pages
+from headrace.errors import DocumentGone, DocumentReplaced, DocumentTooLong
+from headrace.ledger.records import Advance, Submission, SubmissionChange
+from headrace.prediction import Prediction
+from headrace.providers import Answer, Provider, Request, Source
+from headrace.routing import Route
+from headrace.states import Mode, State, SubmissionState
+from headrace.storage import Location
+from headrace.storage.source import StoredSource, head_of
+from tasks import paying
+from tasks.hints import SUBMIT
+from tasks.outcomes import predicted
+from tasks.route import record_what_is_there
+from tasks.step import Held, step
+
+FREE_DEADLINE = timedelta(seconds=120)
+
+
+@step(SUBMIT, claims={State.ADMITTED}, queue="submit")
+def submit(held: Held) -> None:
+    """Send the document to its provider; what comes back decides where the run goes."""
+    assert held.run.lane is not None
+    provider = held.services.provider(held.run.lane)
+    try:
+        if provider.capabilities.paid:
+            paying.submit(held, provider)
+        else:
+            _read_next_part(held, provider)
+    except DocumentGone as error:
+        held.advance(Advance(State.REMOVED, error.reason, str(error)))
+    except DocumentReplaced as error:
+        record_what_is_there(held.services, held.document)
+        held.advance(Advance(State.SUPERSEDED, error.reason, str(error)))
+
+
+def next_part(pages: int, part_pages: int, done: int) -> str | None:
+    """The part after the first `done` pages of a document, or None when all its pages are done.
+
+    >>> next_part(12, 10, 0), next_part(12, 10, 10), next_part(12, 10, 12)
+    ('1_10', '11_12', None)
+    """
+    if done >= pages:
+        return None
+    return part_name(done + 1, min(done + part_pages, pages))
+
+
+def _read_next_part(held: Held, provider: Provider) -> None:
+    """Read one part; the run stays admitted, and is hinted again, until every page is answered."""
+    services, run, route = held.services, held.run, held.route
+    location = Location.parse(route.private)
+    part_length = provider.capabilities.part_pages or route.most_pages
+    answered = _answered(services.ledger.submissions(run.id))
+    counted = run.pages or 1
+    part = next_part(counted, part_length, _last_page(answered))
+    if part is None:
+        held.advance(predicted(run, _stored(held, location, answered)))
+        return
+    key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
+    first, last = part_pages(part) or (1, counted)
+    send_before = services.clock.now() + FREE_DEADLINE
+    services.ledger.intend(held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before)
+    head = head_of(services.store, run.document)
+    answer = _asked(provider, StoredSource(services.store, run.document, head.size, run.media_type or ""), held, key)
+    prediction = services.answers.keep(location, key, answer.raw, answer.prediction)
+    change = SubmissionChange(key, SubmissionState.ANSWERED, pages=len(prediction.pages), cost=0.0)
+    pages = _corrected_pages(prediction, counted, route)
+    if next_part(pages, part_length, last) is None:
+        held.advance(predicted(run, [*_stored(held, location, answered), prediction]), change)
+    else:
+        facts = {"pages": pages, "pages_source": "answered"} if pages != run.pages else {}
+        held.advance(Advance(State.ADMITTED, facts=facts), change)
+
+
+def _asked(provider: Provider, source: Source, held: Held, key: SubmissionKey) -> Answer:
+    request = Request(
+        key=key,
+        model=held.route.model,
+        mode=Mode.SYNC,
+        send_before=held.services.clock.now() + FREE_DEADLINE,
+        pages=part_pages(key.part),
+        rules=held.route.fields,
+    )
+    answer = provider.submit(source, request)
+    if not isinstance(answer, Answer):
+        raise TypeError(f"{key.provider} answers at once; it gave a {type(answer).__name__}.")
+    return answer
+
+
+def _corrected_pages(prediction: Prediction, counted: int, route: Route) -> int:
+    """What the provider says of the whole document's length outweighs a count that was only declared."""
+    pages = prediction.document_pages or counted
+    if pages > route.most_pages:
+        raise DocumentTooLong(pages, most=route.most_pages)
+    return pages
+
+
+def _answered(submissions: Sequence[Submission]) -> list[Submission]:
+    return [entry for entry in submissions if entry.state is SubmissionState.ANSWERED]
+
+
+def _last_page(answered: Sequence[Submission]) -> int:
+    """Parts are read in order, so the pages up to the last answered one are done."""
+    return max((span[1] for entry in answered if (span := part_pages(entry.key.part)) is not None), default=0)
+
+
+def _stored(held: Held, location: Location, answered: Sequence[Submission]) -> list[Prediction]:
+    stored = (held.services.answers.prediction(location, entry.key) for entry in answered)
+    return [prediction for prediction in stored if prediction is not None]

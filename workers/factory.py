@@ -1,0 +1,127 @@
+"""The one place that knows all the parts and puts them together."""
+
+import os
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+
+from celery import Celery
+
+from config.celery import celery_settings
+from config.routes import RouteTable, check_accounts, load_routes
+from config.settings import Settings, load_settings
+from headrace.clock import Clock, SystemClock
+from headrace.counting import PageCounter
+from headrace.errors import ConfigurationError
+from headrace.exports import Exporter
+from headrace.ledger import Ledger
+from headrace.ledger.marker import Marker
+from headrace.providers import Provider
+from headrace.routing import Lane
+from headrace.storage import ObjectStore
+from headrace.storage.answers import Answers
+from headrace.storage.notes import SubmissionNotes
+from tasks.hints import Hints
+
+
+class WorkerServices:
+    """tasks.services.Services, each part made when it is first asked for.
+
+    A process that forks must not have used any part before: no two processes share a connection.
+    """
+
+    def __init__(self, settings: Settings, app: Celery, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self._app = app
+        self._providers: dict[tuple[str, str], Provider] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def routes(self) -> RouteTable:
+        table = load_routes(self.settings.routes_file)
+        check_accounts(table, self.settings)
+        return table
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.require("ledger_url"), self.clock)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        from headrace.storage.s3 import S3Store, s3_client
+
+        return S3Store(
+            s3_client(
+                endpoint_url=self.settings.s3_endpoint,
+                region=self.settings.s3_region,
+                access_key=self.settings.s3_access_key_id,
+                secret_key=self.settings.s3_secret_access_key,
+            )
+        )
+
+    @cached_property
+    def marker(self) -> Marker:
+        return Marker(self.store, self.ledger, self.clock)
+
+    @cached_property
+    def notes(self) -> SubmissionNotes:
+        return SubmissionNotes(self.store)
+
+    @cached_property
+    def answers(self) -> Answers:
+        return Answers(self.store)
+
+    @cached_property
+    def exporter(self) -> Exporter:
+        return Exporter(self.store)
+
+    @cached_property
+    def counter(self) -> PageCounter:
+        return PageCounter(memory_bytes=self.settings.count_memory_bytes, seconds=self.settings.count_seconds)
+
+    @cached_property
+    def hints(self) -> Hints:
+        return Hints(self._app)
+
+    def provider(self, lane: Lane) -> Provider:
+        """One client an account and process, made lazily; ConfigurationError where its key is missing."""
+        with self._lock:
+            found = self._providers.get(lane[:2])
+            if found is None:
+                found = self._providers[lane[:2]] = self._make_provider(lane)
+            return found
+
+    def _make_provider(self, lane: Lane) -> Provider:
+        match lane.provider:
+            case "local":
+                from headrace.providers.local import LocalProvider
+
+                return LocalProvider()
+            case "nanonets":
+                from headrace.providers.nanonets import NanonetsProvider, nanonets_client
+
+                key = self.settings.account_key(lane.account)
+                return NanonetsProvider(nanonets_client(key, str(self.settings.nanonets_base_url)), self.clock)
+            case _:
+                raise ConfigurationError(
+                    f"The provider {lane.provider!r} is not known; nanonets and local are. Mend the route in headrace.toml."
+                )
+
+
+def make_app(settings: Settings, clock: Clock | None = None) -> Celery:
+    """A Celery app with the services hung on it as `app.services`."""
+    app = Celery(
+        "headrace",
+        include=["tasks.export", "tasks.maintenance", "tasks.poll", "tasks.route", "tasks.schedules", "tasks.submit"],
+    )
+    app.conf.update(celery_settings(settings.require("broker_url")))
+    app.services = WorkerServices(settings, app, clock)
+    return app
+
+
+def build_services(settings: Settings, clock: Clock | None = None) -> WorkerServices:
+    """The services for a process that only sends hints: the listener, the command line."""
+    services = make_app(settings, clock).services
+    assert isinstance(services, WorkerServices)
+    return services
