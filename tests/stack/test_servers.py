@@ -6,6 +6,8 @@ import pytest
 import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from headrace.clock import SystemClock
 from workers.stack.child import Child
@@ -55,7 +57,7 @@ def test_valkey_refuses_who_has_no_password(valkey_url):
     with redis.Redis.from_url(valkey_url) as client:
         port = client.connection_pool.connection_kwargs["port"]
         assert client.ping()
-    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
 
 

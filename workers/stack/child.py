@@ -11,13 +11,17 @@ from pathlib import Path
 import psutil
 
 from headrace.clock import Clock
-from workers.stack.errors import StackError
+from workers.stack.errors import StackError, StopAsked
 
 LOG_TAIL_BYTES = 2_000
 
 
 def _always() -> bool:
     return True
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,15 @@ class Child:
         """None while it runs; negative where a signal ended it."""
         return self._process.poll()
 
-    def wait_until_ready(self, clock: Clock) -> None:
-        """Return once it answers; StackError with the end of its log where it ends or stays silent."""
+    def wait_until_ready(self, clock: Clock, stop_asked: Callable[[], bool] = _never) -> None:
+        """Return once it answers; StackError with the end of its log where it ends or stays silent.
+
+        StopAsked as soon as `stop_asked` says so.
+        """
         deadline = clock.monotonic() + self.command.ready_seconds
         while not self.command.ready():
+            if stop_asked():
+                raise StopAsked
             if self.exit_code is not None:
                 raise StackError(f"{self.command.name} ended with code {self.exit_code} while starting.{self._why()}")
             if clock.monotonic() > deadline:

@@ -14,6 +14,10 @@ class AlreadyRunning(StackError):
     """Another instance works on the same data folder."""
 
 
+class StopAsked(StackError):
+    """A person (or a service manager) asked for an end while the stack was starting or at work."""
+
+
 def disk_full(error: OSError, folder: Path) -> StackError | None:
     """What to say where a write failed because there is no room left; None for any other error."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):

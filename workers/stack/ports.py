@@ -10,15 +10,12 @@ import psutil
 
 from workers.stack.errors import StackError
 
-DEFAULT_PORT_BASE = 18330
-SEAWEED_PORTS = 10
-
 
 @dataclass(frozen=True)
 class Ports:
     """One block of ports: the broker at its base, then the simulator, and S3 with its own from base + 3."""
 
-    base: int = DEFAULT_PORT_BASE
+    base: int
 
     @property
     def valkey(self) -> int:
@@ -51,10 +48,7 @@ def refuse_taken(wanted: Mapping[int, str]) -> None:
     if not taken:
         return
     lines = [f"port {port}, wanted by {name}, is in use{_holder(port)}" for port, name in sorted(taken.items())]
-    raise StackError(
-        "; ".join(lines)
-        + ". Stop that process, or set HEADRACE_PORT_BASE to the first of 13 free ports (it is 18330 otherwise)."
-    )
+    raise StackError("; ".join(lines) + ". Stop that process, or set HEADRACE_PORT_BASE to the first of 13 free ports.")
 
 
 def free_ports(count: int) -> int:

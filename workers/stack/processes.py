@@ -1,0 +1,86 @@
+"""The processes of the pipeline: what each is for and how it is started. docs/operations.md shows the same list."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.stack.child import Command
+
+PROJECT = Path(__file__).parents[2]
+CELERY = ("-m", "celery", "-A", "workers.app:app")
+# Nobody watches these workers' events, and they never ask one another anything.
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: `arguments` follow the interpreter; `{data}` stands for the data folder."""
+
+    name: str
+    about: str
+    arguments: tuple[str, ...]
+    grace_seconds: float
+
+    def command(self, data: Path, log: Path, environment: Mapping[str, str]) -> Command:
+        """How this machine starts it."""
+        arguments = (argument.replace("{data}", str(data)) for argument in self.arguments)
+        return Command(
+            self.name,
+            (sys.executable, *arguments),
+            folder=PROJECT,
+            log=log,
+            environment=environment,
+            grace_seconds=self.grace_seconds,
+        )
+
+
+def _worker(pool: str, queues: str, concurrency: int, name: str) -> tuple[str, ...]:
+    return (
+        *CELERY,
+        "worker",
+        f"--pool={pool}",
+        f"--concurrency={concurrency}",
+        f"--queues={queues}",
+        f"--hostname={name}@%h",
+        *QUIET,
+    )
+
+
+# One worker process a kind of pool, and a third for the local engine: its packages take hundreds of
+# megabytes and load in its queue only, and a long document must not keep others from being counted.
+WORKERS = (
+    Process(
+        "worker-prefork",
+        "Counts, exports and sweeps, in processes that can be killed.",
+        _worker("prefork", "route,export,maintenance", concurrency=2, name="prefork"),
+        grace_seconds=15.0,
+    ),
+    Process(
+        "worker-threads",
+        "Waits for the prediction APIs: sends documents and polls.",
+        _worker("threads", "submit,poll", concurrency=16, name="threads"),
+        # A paid request lasts up to 100 s, and cutting it leaves its document in doubt.
+        grace_seconds=110.0,
+    ),
+    Process(
+        "worker-local",
+        "Reads documents with the local engine.",
+        _worker("prefork", "local", concurrency=1, name="local"),
+        grace_seconds=15.0,
+    ),
+)
+
+BEAT = Process(
+    "beat",
+    "Gives the hints that come by the clock: sweep, schedules, marker.",
+    (*CELERY, "beat", "--schedule={data}/beat/schedule", "--pidfile="),
+    grace_seconds=5.0,
+)
+
+LISTENER = Process(
+    "listener",
+    "Watches the buckets, and the queue of their notifications where there is one.",
+    ("-m", "workers.listener"),
+    grace_seconds=10.0,
+)
