@@ -67,7 +67,8 @@ def _key(held: Held, earlier: Sequence[Submission]) -> SubmissionKey:
     run = held.run
     n = max((entry.key.n for entry in earlier), default=1)
     last = next((entry for entry in earlier if entry.key.n == n), None)
-    if last is not None and last.state is SubmissionState.REJECTED and last.job is not None:
+    given_up = last is not None and (last.job is not None or last.reason is Reason.PREDICTION_FAILED)
+    if last is not None and last.state is SubmissionState.REJECTED and given_up:
         n += 1
     return SubmissionKey(run.document.id, run.number, held.route.provider, "all", n)
 

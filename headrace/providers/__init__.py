@@ -108,8 +108,8 @@ class Provider(Protocol):
         """
         ...
 
-    def fetch(self, jobs: Sequence[Job]) -> Mapping[Job, Answer | Pending | Refused]:
-        """Ask for accepted jobs. A job whose call failed is Pending: asking again is free."""
+    def fetch(self, jobs: Sequence[Job], *, deadline_seconds: float) -> Mapping[Job, Answer | Pending | Refused]:
+        """Ask for accepted jobs, within so many seconds. A job whose call failed is Pending: asking again is free."""
         ...
 
     def read(self, raw: bytes, model: str) -> Prediction:
