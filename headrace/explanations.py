@@ -1,0 +1,175 @@
+"""Every reason in words: what it means, and what to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.states import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Two sentences for a person: what happened, and what mends it."""
+
+    meaning: str
+    remedy: str
+
+
+EXPLANATIONS: Mapping[Reason, Explanation] = {
+    # The document itself.
+    Reason.NO_ROUTE: Explanation(
+        "No route takes this object's bucket, prefix and ending.",
+        "Add a route for it to headrace.toml, then ingest it again.",
+    ),
+    Reason.UNSUPPORTED_TYPE: Explanation(
+        "The content is of a kind that the route's provider does not read, whatever the file's name says.",
+        "Convert it to PDF, PNG, JPEG or TIFF, or send it to a route whose provider reads it.",
+    ),
+    Reason.TOO_LONG: Explanation(
+        "The document has more pages than the route allows.",
+        "Split it, or raise most_pages of the route and retry.",
+    ),
+    Reason.TOO_LARGE: Explanation(
+        "The object has more bytes than the route allows.",
+        "Split or compress it, or raise most_bytes of the route and retry.",
+    ),
+    Reason.EMPTY_FILE: Explanation(
+        "The object has no bytes.",
+        "Upload the file again; the upload was probably cut off.",
+    ),
+    Reason.ENCRYPTED: Explanation(
+        "The file can only be opened with a password.",
+        "Remove the password and upload it again.",
+    ),
+    Reason.UNREADABLE: Explanation(
+        "The file is damaged, or is not what its name says.",
+        "Open it on a desk; save or export it anew and upload that.",
+    ),
+    Reason.NO_PAGES: Explanation(
+        "The file opens, but holds no page.",
+        "Export it anew from its source and upload that.",
+    ),
+    Reason.COUNT_TIMED_OUT: Explanation(
+        "Counting the pages took longer than its time limit; such files are often damaged.",
+        "Save the file anew; where it is sound, raise HEADRACE_COUNT_SECONDS and retry.",
+    ),
+    Reason.COUNT_OUT_OF_MEMORY: Explanation(
+        "Counting the pages needed more memory than its limit; such files are often made to do harm.",
+        "Look where the file comes from; where it is sound, raise HEADRACE_COUNT_MEMORY_BYTES and retry.",
+    ),
+    Reason.NEEDS_OCR: Explanation(
+        "A page is a picture without text, and the route's provider reads text only.",
+        "Send scans to a route whose provider reads pictures.",
+    ),
+    Reason.OBJECT_REPLACED: Explanation(
+        "The object was overwritten before it was read; its new content has a run of its own.",
+        "Nothing is to be done.",
+    ),
+    Reason.OBJECT_GONE: Explanation(
+        "The object was removed before it was read.",
+        "Upload it again if it is still wanted.",
+    ),
+    # The provider, with certainty.
+    Reason.BAD_REQUEST: Explanation(
+        "The provider did not understand the request (400); nothing was charged.",
+        "Read the detail; check the route's model, then retry.",
+    ),
+    Reason.KEY_REFUSED: Explanation(
+        "The provider does not accept the API key (401); nothing was charged.",
+        "Set the right key for the route's account, check it with `headrace doctor`, then retry.",
+    ),
+    Reason.QUOTA_USED_UP: Explanation(
+        "The provider's quota or credit is used up (402); nothing was charged.",
+        "Buy more or wait for the next period, then retry.",
+    ),
+    Reason.FORBIDDEN: Explanation(
+        "The API key may not use this model (403); nothing was charged.",
+        "Give the account the right to use the model, or name another account in the route, then retry.",
+    ),
+    Reason.MODEL_NOT_FOUND: Explanation(
+        "The provider knows no model of this id (404); nothing was charged.",
+        "Correct model in the route, check it with `headrace doctor`, then retry.",
+    ),
+    Reason.REFUSED: Explanation(
+        "The provider refused the document with an error of its own; nothing was charged.",
+        "Read the detail, mend what it names, then retry.",
+    ),
+    Reason.RATE_LIMITED: Explanation(
+        "The provider says that too much came too fast (429); nothing was charged.",
+        "It is tried again by itself, ten times; once failed, lower in_flight of the lane and retry.",
+    ),
+    Reason.UNREACHABLE: Explanation(
+        "No connection to the provider could be made; nothing was sent.",
+        "It is tried again by itself, ten times; once failed, check the network with `headrace doctor` and retry.",
+    ),
+    Reason.NOT_SENT: Explanation(
+        "The request was stopped before it was whole, so the provider cannot have taken it.",
+        "It is tried again by itself; once failed, check how fast the bucket can be read, then retry.",
+    ),
+    Reason.PREDICTION_FAILED: Explanation(
+        "The provider took the document and could not read any of its pages.",
+        "Look at the document; where it is legible, retry it (which is paid again), or ask the provider.",
+    ),
+    Reason.PREDICTION_TIMED_OUT: Explanation(
+        "The provider took the document and gave no answer for as long as the route's poll schedule asks.",
+        "Retry to ask for the same answer again; raise polls in the route where its models are slow.",
+    ),
+    # The provider, in doubt.
+    Reason.IN_DOUBT: Explanation(
+        "It is not known whether the provider took the document, so it is held and never sent again by itself.",
+        "Look for it at the provider; reprocess it where it is not there (where it is, that pays a second time).",
+    ),
+    Reason.SERVER_ERROR: Explanation(
+        "The provider answered with a fault of its own (5xx); it may have taken the document.",
+        "See in_doubt: look for the document at the provider before reprocessing it.",
+    ),
+    Reason.HTML_ANSWER: Explanation(
+        "A web page came back where an answer was expected; the provider may have taken the document.",
+        "Check that HEADRACE_NANONETS_BASE_URL and any proxy are right; see in_doubt.",
+    ),
+    Reason.EMPTY_ANSWER: Explanation(
+        "An answer without content came back; the provider may have taken the document.",
+        "See in_doubt: look for the document at the provider before reprocessing it.",
+    ),
+    Reason.UNREADABLE_ANSWER: Explanation(
+        "The answer was not what the provider's interface promises; it may have taken the document.",
+        "See in_doubt: look for the document at the provider before reprocessing it.",
+    ),
+    Reason.TIMED_OUT: Explanation(
+        "No answer came before the deadline of the request; the provider may have taken the document.",
+        "Lower sync_page_limit where long documents time out; see in_doubt.",
+    ),
+    Reason.CONNECTION_CUT: Explanation(
+        "The connection broke after the request had begun to leave; the provider may have taken the document.",
+        "See in_doubt: look for the document at the provider before reprocessing it.",
+    ),
+    Reason.WORKER_DIED: Explanation(
+        "The worker died between sending the document and noting the answer; the provider may have taken it.",
+        "See in_doubt: look for the document at the provider before reprocessing it.",
+    ),
+    # Ourselves.
+    Reason.IN_FLIGHT: Explanation(
+        "The lane already has as many documents at the provider as it may.",
+        "Nothing is to be done; raise in_flight of the lane where the provider can take more.",
+    ),
+    Reason.POISON: Explanation(
+        "Five workers in a row began a step with this document and ended without a word, as a crash does.",
+        "Look into the workers' logs for this run; retry once the cause is mended.",
+    ),
+    Reason.STORAGE: Explanation(
+        "The object store could not be reached, or refused, for too long.",
+        "Check it with `headrace doctor`, then retry.",
+    ),
+    Reason.CONFIGURATION: Explanation(
+        "The configuration lacks something that this document needs.",
+        "Read the detail, check with `headrace routes check` and `headrace doctor`, then retry.",
+    ),
+    Reason.UNEXPECTED: Explanation(
+        "Something happened that nobody foresaw.",
+        "Look into the workers' logs for this run, report it, and retry.",
+    ),
+}
+
+
+def explain(reason: Reason) -> Explanation:
+    """What this reason means, and what to do about it."""
+    return EXPLANATIONS[reason]

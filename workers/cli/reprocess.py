@@ -1,0 +1,119 @@
+"""`headrace reprocess`: documents go through the pipeline once more, and are paid once more."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.errors import NoRoute
+from workers.cli.consent import obtain, who
+from workers.cli.examples import examples
+from workers.cli.exits import Exit
+from workers.cli.filters import DryRunOption, JsonOption, YesOption
+from workers.cli.output import note, say, say_json, several, shown
+from workers.cli.places import Place, parse_place
+from workers.cli.prices import estimate
+from workers.cli.retry import matching
+from workers.cli.session import session_of
+
+if TYPE_CHECKING:
+    from config.routes import RouteTable
+    from headrace.ledger import Ledger
+    from headrace.ledger.records import Run
+    from headrace.routing import Lane
+    from tasks.services import Services
+
+EPILOG = examples(
+    ("Send one document through the pipeline again.", "headrace reprocess s3://inbox/2024/invoice.pdf"),
+    ("See what reprocessing everything below a prefix may cost.", "headrace reprocess s3://inbox/2024/ --dry-run"),
+    ("Do it from a script.", "headrace reprocess s3://inbox/2024/ --yes --json"),
+)  # fmt: skip
+
+_AT_ONCE = 1000
+
+
+def reprocess(
+    context: typer.Context,
+    place: Annotated[
+        Place, typer.Argument(parser=parse_place, metavar="S3URL", help="One object, or all below a prefix.")
+    ],
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Send documents through the pipeline again.
+
+    Today's routes and models are used, and paid again: it says what that may cost, and asks first.
+    """
+    session = session_of(context)
+    services = session.services
+    runs = current_runs(services.ledger, place)
+    if not runs:
+        note(f"headrace: the ledger knows no document at {shown(str(place))}. `headrace ingest` takes new ones in.")
+        raise typer.Exit(Exit.FAILED)
+    ended = [run for run in runs if run.state.is_end]
+    costs = estimate(((run, lane_now(run, services.routes)) for run in ended), services.routes)
+    if not json or not (yes or dry_run):
+        note(f"To be done again: {costs}" if ended else "Nothing to do again.")
+        if len(ended) < len(runs):
+            note(f"{several(len(runs) - len(ended), 'run')} under way already, and left alone.")
+    batch, started = None, 0
+    if ended and not dry_run:
+        obtain(session, f"Pay for {several(costs.runs, 'run')} again?", yes=yes)
+        batch, started = _reprocess(services, place, ended)
+        if not json:
+            say(f"{several(started, 'run')} started, as batch {batch}. `headrace status --batch {batch}` follows them.")
+    if json:
+        under_way = len(runs) - len(ended)
+        say_json({**costs.as_json(), "under_way": under_way, "dry_run": dry_run, "batch": batch, "started": started})
+
+
+def current_runs(ledger: "Ledger", place: Place) -> "list[Run]":
+    """The latest run of the newest content of each S3 key: what lay there before is not paid again."""
+    from headrace.ledger.records import RunFilter
+
+    below = list(matching(ledger, RunFilter(bucket=place.bucket, prefix=place.key)))
+    exact = [run for run in below if run.document.key == place.key]
+    return newest_of_each_key(exact or below)
+
+
+def newest_of_each_key(runs: "Iterable[Run]") -> "list[Run]":
+    """One run for each S3 key: that of the content which was modified last there."""
+    newest: dict[str, Run] = {}
+    for run in runs:
+        other = newest.get(run.document.key)
+        if other is None or _order(run) > _order(other):
+            newest[run.document.key] = run
+    return list(newest.values())
+
+
+def lane_now(run: "Run", routes: "RouteTable") -> "Lane | None":
+    """The lane that today's routes give the document; None where none takes it any more."""
+    from headrace.routing import choose_route
+
+    try:
+        return choose_route(run.document.bucket, run.document.key, routes.routes).lane
+    except NoRoute:
+        return None
+
+
+def _order(run: "Run") -> tuple[datetime, str, datetime]:
+    """Where its content stands among those of its key; the sequencer, a hexadecimal number, breaks a tie."""
+    never = datetime.min.replace(tzinfo=UTC)
+    document = run.document
+    return document.last_modified or never, (document.sequencer or "").zfill(64), run.received_at or never
+
+
+def _reprocess(services: "Services", place: Place, runs: "list[Run]") -> tuple[str, int]:
+    from headrace.ledger.records import Hint
+
+    ledger = services.ledger
+    batch = ledger.start_batch("reprocess", who(), str(place))
+    started = 0
+    for start in range(0, len(runs), _AT_ONCE):
+        documents = [run.document.id for run in runs[start : start + _AT_ONCE]]
+        recorded = ledger.reprocess(documents, batch=batch, by=who())
+        services.hints.hint_all([Hint(one.run_id, one.hint) for one in recorded if one.hint is not None])
+        started += sum(one.new for one in recorded)
+    return batch, started
