@@ -88,7 +88,11 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[list[ObjectHead]]:
-        """The objects below a prefix in key order, up to 1,000 at a time, after the key `start_after`."""
+        """The objects below a prefix, up to 1,000 at a time, after the key `start_after`.
+
+        The order is always the same and the store's own: by the bytes of the keys on S3, but folder by folder
+        on SeaweedFS ("b/c" before "b.pdf"). So go on after the last key listed, and compare no keys.
+        """
         ...
 
     def presign(self, bucket: str, key: str, *, version_id: str | None, valid_for: timedelta) -> str:

@@ -22,7 +22,7 @@ from headrace.storage import Location, ObjectStore
 
 log = structlog.get_logger()
 
-MOST_UNPACKED_BYTES = 512 * 1024 * 1024
+MOST_UNPACKED_BYTES = 256 * 1024 * 1024
 TRIES = 5
 _RAW_DIGEST = "headrace-raw-sha256"
 _TOKEN = "headrace-token"  # noqa: S105  a fencing token, no secret
@@ -31,8 +31,9 @@ _TOKEN = "headrace-token"  # noqa: S105  a fencing token, no secret
 class Answers:
     """The stored answers of all submissions. Every method raises StorageUnavailable and StorageError."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, most_unpacked_bytes: int = MOST_UNPACKED_BYTES) -> None:
         self._store = store
+        self._most_unpacked_bytes = most_unpacked_bytes
 
     def keep(self, location: Location, key: SubmissionKey, raw: bytes, prediction: Prediction) -> Prediction:
         """Store an answer and return the one that counts: this one, or the one that was stored before.
@@ -131,7 +132,7 @@ class Answers:
         # 31: a gzip header is expected.
         unpacking = zlib.decompressobj(wbits=31)
         try:
-            body = unpacking.decompress(packed, MOST_UNPACKED_BYTES)
+            body = unpacking.decompress(packed, self._most_unpacked_bytes)
         except zlib.error as error:
             raise _damaged(location, key) from error
         if not unpacking.eof:
@@ -150,8 +151,8 @@ def _packed(body: bytes) -> bytes:
 
 def _damaged(location: Location, key: SubmissionKey) -> StorageError:
     return StorageError(
-        f"The stored answer of {key} in {location} is damaged: cut, changed, or unpacking to more than "
-        f"{MOST_UNPACKED_BYTES} bytes. Restore it, or reprocess the document."
+        f"The stored answer of {key} in {location} is damaged: it was cut or changed, or unpacks to more than "
+        "an answer may hold. Restore it, or reprocess the document."
     )
 
 
