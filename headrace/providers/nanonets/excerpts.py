@@ -1,0 +1,39 @@
+"""The vendor's own words, fit for our messages: short, on one line, without keys and signed links."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from headrace.providers.nanonets.links import without_link_queries
+
+MOST_CHARACTERS = 200
+_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+def vendor_words(body: Mapping[str, Any], request: httpx.Request) -> str:
+    """What an error body says, bounded; the key that the request carried is taken out."""
+    words = [body.get("message")]
+    errors = body.get("errors")
+    for error in errors[:3] if isinstance(errors, list) else []:
+        if isinstance(error, dict):
+            words += [error.get("reason"), error.get("message")]
+    text = "; ".join(word for word in words if isinstance(word, str) and word)
+    for secret in _secrets(request):
+        text = text.replace(secret, "***")
+    text = _CONTROL.sub(" ", without_link_queries(text)).strip()
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+
+
+def _secrets(request: httpx.Request) -> list[str]:
+    _, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if not credentials:
+        return []
+    try:
+        login = base64.b64decode(credentials).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return [credentials]
+    return [secret for secret in (credentials, login.partition(":")[0]) if secret]
