@@ -63,7 +63,8 @@ class Claim:
 class Advance:
     """Where a run goes. `facts` are columns of the run to set (pages, mode, route …).
 
-    `due_at`: when the sweep should look, if nothing else did; by default soon.
+    `due_at`: when the sweep should look, if nothing else did; by default soon. `published`: the manifest
+    of this end state is out already, so nothing is due any more.
     """
 
     state: State
@@ -71,6 +72,7 @@ class Advance:
     detail: str = ""
     due_at: datetime | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    published: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Submission:
     reason: Reason | None = None
     polls: int = 0
     accepted_at: datetime | None = None
+    paid: bool = True
+    """Whether sending it costs money: only then can it be in doubt."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,14 @@ class Hint:
     run_id: str
     state: State
     provider: str | None = None
+
+
+@dataclass(frozen=True)
+class PollHint:
+    """A poll group whose message should be published: it may take the turn of this generation."""
+
+    group_id: int
+    generation: int
 
 
 @dataclass(frozen=True)
@@ -157,3 +169,42 @@ class HistoryEntry:
     reason: Reason | None
     detail: str
     seconds: float | None
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs are meant; what is None does not matter.
+
+    `prefix` is of the key. `since`: ended at or after it, or, while a run has not ended, created then.
+    `document` is a document's id. `latest`: only the latest run of each document.
+    """
+
+    state: State | None = None
+    reason: Reason | None = None
+    route: str | None = None
+    bucket: str | None = None
+    prefix: str | None = None
+    since: datetime | None = None
+    batch: str | None = None
+    document: str | None = None
+    latest: bool = True
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many runs share a state, a reason and a route; their pages and cost together."""
+
+    state: State
+    reason: Reason | None
+    route: str | None
+    runs: int
+    pages: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which ledger this is, and how far it has come: its sequence only ever rises."""
+
+    id: str
+    sequence: int

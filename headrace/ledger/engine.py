@@ -1,0 +1,150 @@
+"""The ledger's connection to its database: SQLite or PostgreSQL, transactions, and errors that people understand."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from headrace.clock import Clock
+from headrace.errors import ConfigurationError, LedgerUnavailable
+from headrace.faults import fault_point
+
+_WRITES = "headrace_writes"
+_LOCK_SECONDS = 30
+_CONNECT_SECONDS = 5
+
+
+class Database:
+    """One database, one engine per process.
+
+    Nothing connects before it is used, and a forked child makes an engine of its own.
+    Every method raises LedgerUnavailable where the database cannot do its part.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url = _readable_url(url)
+        self._clock = clock
+        # By process: a parent's connections stay here, untouched and unclosed, in a forked child.
+        self._engines: dict[int, Engine] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._place})"
+
+    @property
+    def _place(self) -> str:
+        """Where the ledger is, without what may be secret in its URL."""
+        return self._url.set(password=None, query={}).render_as_string()
+
+    @property
+    def _engine(self) -> Engine:
+        pid = os.getpid()
+        if pid not in self._engines:
+            # Two threads may both come here; one engine wins, the other never connected.
+            self._engines.setdefault(pid, _make_engine(self._url))
+        return self._engines[pid]
+
+    @contextmanager
+    def _transaction(self, name: str) -> Iterator[Connection]:
+        """A writing transaction, committed at its end; `name` is the operation's, for its fault points."""
+        with self._plain_errors(), self._engine.connect() as connection:
+            connection.execution_options(**{_WRITES: True})
+            with connection.begin() as transaction:
+                yield connection
+                fault_point(f"ledger.{name}.before_commit")
+                transaction.commit()
+            fault_point(f"ledger.{name}.after_commit")
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database and writes nothing."""
+        with self._plain_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (IntegrityError, DataError):
+            raise
+        except PoolTimeout as error:
+            raise LedgerUnavailable(
+                f"The ledger {self._place} gave no connection in time. Run fewer threads, or allow more connections."
+            ) from error
+        except DBAPIError as error:
+            if _schema_is_missing(error.orig):
+                raise LedgerUnavailable(
+                    f"The ledger {self._place} lacks a table or column of this version. Run `headrace migrate`."
+                ) from error
+            raise LedgerUnavailable(
+                f"The ledger {self._place} cannot be used: {_first_line(error.orig)}. "
+                "Check that its server runs and takes our user, or that its folder exists and its disk has room."
+            ) from error
+
+
+def one_at_a_time(tx: Connection, name: str) -> None:
+    """Until the transaction ends, let no other one past the same name (SQLite's write lock does that anyway)."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"headrace {name}"))))
+
+
+def _readable_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # The cause holds the URL, and with it the password.
+        raise ConfigurationError(
+            "The ledger's URL cannot be read. Write sqlite:////folder/ledger.db or "
+            "postgresql+psycopg://user:password@host/database."
+        ) from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        return url
+    if url.drivername == "postgresql+psycopg":
+        return url
+    raise ConfigurationError(
+        f"The ledger cannot be kept in {url.drivername}: it takes sqlite:////folder/ledger.db (a file) or "
+        "postgresql+psycopg://user:password@host/database."
+    )
+
+
+def _make_engine(url: URL) -> Engine:
+    # One thread uses one connection at a time, so the number of threads is the bound, not the pool.
+    options: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True}
+    if url.get_backend_name() == "postgresql":
+        settings = f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={2 * _LOCK_SECONDS}s"
+        arguments = {"connect_timeout": _CONNECT_SECONDS, "options": settings}
+        return create_engine(url, connect_args=arguments, pool_pre_ping=True, **options)
+    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS}, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own BEGIN is deferred, and a deferred one that wants to write later fails at once.
+    connection.isolation_level = None
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _schema_is_missing(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith(("no such table", "no such column")) or "has no column named" in str(error)
+    return isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn)
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

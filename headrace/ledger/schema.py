@@ -1,0 +1,311 @@
+"""The ledger's tables. migrations/ makes them; a test holds the two together."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from headrace.states import Mark, Mode, Reason, State, SubmissionState
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+# PostgreSQL keeps neither NUL nor half of a surrogate pair; error texts and answers may hold both.
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
+
+_MOST_DETAIL_CHARACTERS = 2000
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware, in UTC, exact to the microsecond, and comparable on both engines."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Word(TypeDecorator[_Word], Generic[_Word]):
+    """A member of one of our enums, kept as its text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[_Word]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: _Word | None, dialect: object) -> str | None:  # noqa: ARG002  SQLAlchemy's signature
+        return None if value is None else self.words(value).value
+
+    def process_result_value(self, value: str | None, dialect: object) -> _Word | None:  # noqa: ARG002  SQLAlchemy's signature
+        return None if value is None else self.words(value)
+
+
+class Marks(TypeDecorator[tuple[Mark, ...]]):
+    """The marks of a run, with commas between them."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Mark, ...] | None, dialect: object) -> str:  # noqa: ARG002  SQLAlchemy's signature
+        return ",".join(value or ())
+
+    def process_result_value(self, value: str | None, dialect: object) -> tuple[Mark, ...]:  # noqa: ARG002  SQLAlchemy's signature
+        return tuple(Mark(word) for word in value.split(",")) if value else ()
+
+
+class Remark(TypeDecorator[str]):
+    """Free text from outside, cut to a length and rid of what PostgreSQL cannot keep."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:  # noqa: ARG002  SQLAlchemy's signature
+        return None if value is None else _UNKEEPABLE.sub("\N{REPLACEMENT CHARACTER}", value[:_MOST_DETAIL_CHARACTERS])
+
+
+def is_keepable(text: str | None) -> bool:
+    """Whether both engines can keep this text as it is."""
+    return text is None or _UNKEEPABLE.search(text) is None
+
+
+# Keys sort by their bytes, as S3 lists them, whatever the database's language.
+_KEY = Text().with_variant(Text(collation="C"), "postgresql")
+# SQLite numbers rows by itself only in an INTEGER key.
+_SERIAL = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(name: str, *parts: Any) -> Table:
+    return Table(name, metadata, *parts)
+
+
+# What all contents of one S3 key share. Its row is what two recorders of one key wait for.
+objects = _table(
+    "objects",
+    Column("id", Text, primary_key=True),
+    Column("received_on", Text, nullable=False),  # the UTC day on which the key was first seen
+    Column("current", Text),  # the document that, as far as was told, lies there now
+)
+
+documents = _table(
+    "documents",
+    Column("id", Text, primary_key=True),
+    Column("object_id", Text, ForeignKey("objects.id"), nullable=False, index=True),
+    Column("bucket", Text, nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("version_id", Text),
+    Column("size", BigInteger),
+    Column("last_modified", Moment),
+    Column("sequencer", Text),
+    Column("received_at", Moment, nullable=False),
+    Column("received_on", Text, nullable=False),
+    Index(None, "bucket", "key"),
+)
+
+runs = _table(
+    "runs",
+    Column("id", Text, primary_key=True),
+    Column("document_id", Text, ForeignKey("documents.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", Word(State), nullable=False),
+    Column("reason", Word(Reason), index=True),
+    Column("detail", Remark, nullable=False, default=""),
+    Column("marks", Marks, nullable=False, default=()),
+    Column("route", Text, index=True),
+    Column("revision", Text),
+    Column("provider", Text),
+    Column("account", Text),
+    Column("model", Text),
+    Column("mode", Word(Mode)),
+    Column("media_type", Remark),
+    Column("pages", Integer),
+    Column("pages_source", Text),
+    Column("cost", Float),
+    Column("batch", Text, index=True),
+    Column("due_at", Moment),
+    Column("claimed_at", Moment),
+    Column("lease_until", Moment),
+    Column("token", Integer, nullable=False, default=0),
+    Column("deliveries", Integer, nullable=False, default=0),
+    Column("sweeps", Integer, nullable=False, default=0),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("published", Boolean, nullable=False, default=False),
+    Column("created_at", Moment, nullable=False, index=True),
+    Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment, index=True),
+    UniqueConstraint("document_id", "number"),
+    Index(None, "state", "due_at"),
+    Index("ix_runs_lane", "state", "provider", "account", "model", "created_at"),
+)
+
+submissions = _table(
+    "submissions",
+    Column("key", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("provider", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("mode", Word(Mode), nullable=False),
+    Column("paid", Boolean, nullable=False),
+    Column("state", Word(SubmissionState), nullable=False),
+    Column("reason", Word(Reason)),
+    Column("attempt", Integer, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("send_before", Moment, nullable=False),
+    Column("pages", Integer),
+    Column("cost", Float),
+    Column("job", Remark),
+    Column("polls", Integer, nullable=False, default=0),
+    Column("due_at", Moment),  # its next poll
+    Column("group_id", _SERIAL, ForeignKey("poll_groups.id"), index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("accepted_at", Moment),
+    Column("updated_at", Moment, nullable=False),
+)
+
+
+class GroupState(StrEnum):
+    """A poll group takes jobs while it is open, and is looked after until it has ended."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    ENDED = "ended"
+
+
+poll_groups = _table(
+    "poll_groups",
+    Column("id", _SERIAL, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("open_jobs", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("heartbeat", Moment),
+    Column("state", Word(GroupState), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "state", "due_at"),
+)
+
+history = _table(
+    "history",
+    Column("id", _SERIAL, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("step", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("state", Word(State)),
+    Column("reason", Word(Reason)),
+    Column("detail", Remark, nullable=False),
+    Column("seconds", Float),
+)
+
+batches = _table(
+    "batches",
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("detail", Remark, nullable=False),
+    Column("started_at", Moment, nullable=False),
+)
+
+# What may be spent in a period, and what was: by scope ("all", an account, a route) and period's start.
+budgets = _table(
+    "budgets",
+    Column("scope", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("starts_at", Moment, primary_key=True),
+    Column("pages_reserved", BigInteger, nullable=False),
+    Column("pages_spent", BigInteger, nullable=False),
+    Column("cost_reserved", Float, nullable=False),
+    Column("cost_spent", Float, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+# A lane that fails again and again is left alone until `until`.
+breakers = _table(
+    "breakers",
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Word(Reason)),
+    Column("until", Moment),
+    Column("updated_at", Moment, nullable=False),
+)
+
+route_revisions = _table(
+    "route_revisions",
+    Column("revision", Text, primary_key=True),
+    Column("route", Text, nullable=False),
+    Column("definition", Text, nullable=False),  # JSON
+    Column("first_seen", Moment, nullable=False),
+)
+
+leases = _table(
+    "leases",
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+watches = _table(
+    "watches",
+    Column("bucket", Text, primary_key=True),
+    Column("prefix", _KEY, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+schedules = _table(
+    "schedules",
+    Column("name", Text, primary_key=True),
+    Column("last_run_at", Moment, nullable=False),
+)
+
+# One row: which ledger this is.
+identity = _table(
+    "identity",
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
