@@ -97,7 +97,7 @@ class Answers:
 
     def _create_prediction(self, location: Location, key: SubmissionKey, prediction: Prediction, digest: str) -> None:
         path = location.key(*_folder(key), "prediction.json.gz")
-        body = _packed(json.dumps(prediction.model_dump(mode="json")).encode())
+        body = _packed(json.dumps(prediction.model_dump()).encode())
         metadata = {_RAW_DIGEST: digest}
         fault_point("answers.prediction.before")
         self._store.put(
