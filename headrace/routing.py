@@ -1,6 +1,6 @@
 """A document, its pages and the routes -> which route, sync or async; or a refusal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from headrace.document import Document
 from headrace.errors import DocumentTooLarge, DocumentTooLong, NoRoute
+from headrace.key_pattern import names_in
 from headrace.labels import LabelRule
 from headrace.polling import PollSchedule
 from headrace.states import Mode
@@ -120,3 +121,12 @@ def refuse_large(document: Document, route: Route) -> None:
             f"The document has {document.size} bytes; the route accepts at most {route.most_bytes}. "
             "Split it, or raise most_bytes of the route."
         )
+
+
+def metadata_of(route: Route, key: str, object_metadata: Mapping[str, str]) -> dict[str, str]:
+    """The user's own metadata: the route's, what its pattern names in the key, and the object's (x-amz-meta-*).
+
+    Where two give the same name the earlier stands: an uploader adds to what the route says, never overrules it.
+    """
+    named = names_in(route.key_pattern, key.removeprefix(route.prefix)) if route.key_pattern else {}
+    return {**object_metadata, **named, **route.metadata}

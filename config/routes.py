@@ -1,0 +1,102 @@
+"""headrace.toml -> the route table, checked as a whole, each mistake with its line."""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config import toml_lines
+from config.entries import Entries, Origin, raise_mistakes
+from config.lanes import LaneSettings
+from config.mistakes import did_you_mean
+from config.route_checks import table_mistakes
+from config.schedules import Schedule
+from config.settings import Settings, missing_key
+from headrace.errors import ConfigurationError
+from headrace.routing import Lane, Route, choose_route
+from headrace.storage import Location
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    """Routes, what holds for their lanes, and schedules."""
+
+    routes: tuple[Route, ...]
+    lanes: tuple[LaneSettings, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    origin: Origin = field(default=Origin("headrace.toml", {}), compare=False, repr=False)
+
+    def for_key(self, bucket: str, key: str) -> Route:
+        """The route with the longest prefix that takes this key; NoRoute where none does."""
+        return choose_route(bucket, key, self.routes)
+
+    def lane(self, lane: Lane) -> LaneSettings:
+        """What the file says of a lane, or the defaults."""
+        listed = {settings.lane: settings for settings in self.lanes}
+        return listed.get(lane) or LaneSettings(provider=lane.provider, account=lane.account, model=lane.model)
+
+    def privates(self) -> set[Location]:
+        """Every place that holds notes, answers and a marker."""
+        return {Location.parse(route.private) for route in self.routes}
+
+    def watched(self) -> list[tuple[str, str]]:
+        """The buckets and prefixes to list, none of them inside another."""
+        wanted = sorted({(route.bucket, route.prefix) for route in self.routes})
+        return [
+            (bucket, prefix)
+            for bucket, prefix in wanted
+            if not any(bucket == other and prefix != outer and prefix.startswith(outer) for other, outer in wanted)
+        ]
+
+
+def load_routes(path: Path) -> RouteTable:
+    """The table that a file holds; ConfigurationError with every mistake, its line and its remedy."""
+    text = _read(path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(_syntax_mistake(path, str(error))) from error
+    origin = Origin(str(path), toml_lines.locate(text))
+    entries = Entries(data, origin)
+    routes = entries.read("routes", Route)
+    lanes = entries.read("lanes", LaneSettings)
+    schedules = entries.read("schedules", Schedule)
+    together = table_mistakes(routes, lanes, schedules, all_routes="routes" not in entries.broken)
+    found = [*entries.mistakes, *(origin.mistake(*mistake) for mistake in together)]
+    raise_mistakes(found)
+    return RouteTable(tuple(routes.values()), tuple(lanes.values()), tuple(schedules.values()), origin)
+
+
+def check_accounts(table: RouteTable, settings: Settings) -> None:
+    """ConfigurationError naming each route whose account has no API key in the settings."""
+    keys = settings.api_keys
+    raise_mistakes(
+        table.origin.mistake(
+            ("routes", index, "account"), f"{missing_key(route.account)}{did_you_mean(route.account, keys)}"
+        )
+        for index, route in enumerate(table.routes)
+        if route.provider != "local" and route.account not in keys
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path}: there is no such file. Write it (docs/configuration.md has an example), "
+            "or name another in HEADRACE_ROUTES_FILE."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error.strerror}). Mend its rights, or name another file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+
+
+def _syntax_mistake(path: Path, message: str) -> str:
+    position = re.search(r" \(at line (\d+), column (\d+)\)", message)
+    if position is None:
+        return f"{path}: is no TOML: {message}."
+    return f"{path}:{position[1]}: is no TOML: {message[: position.start()]}, at column {position[2]}."

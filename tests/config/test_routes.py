@@ -1,0 +1,234 @@
+# ruff: noqa: E501  A mistake and its text read best on one line.
+"""headrace.toml becomes the route table, or says every mistake with its line."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from config.routes import RouteTable, check_accounts, load_routes
+from config.settings import load_settings
+from headrace.errors import ConfigurationError, NoRoute
+from headrace.routing import Lane, Route
+from headrace.storage import Location
+
+ROUTE = """
+[[routes]]
+name = "letters"
+bucket = "inbox"
+prefix = "letters/"
+provider = "local"
+output = "s3://outbox/rows"
+private = "s3://private/headrace"
+"""
+INVOICES = """
+[[routes]]
+name = "invoices"
+bucket = "inbox"
+prefix = "invoices/"
+provider = "nanonets"
+model = "m1"
+output = "s3://outbox/rows"
+private = "s3://private/headrace"
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "headrace.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def mistakes(written):
+    """The mistakes in a text, each without the file's name."""
+
+    def find(text: str) -> list[str]:
+        path = written(text)
+        with pytest.raises(ConfigurationError) as caught:
+            load_routes(path)
+        return [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
+
+    return find
+
+
+def changed(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def test_a_file_becomes_a_table(written):
+    table = load_routes(
+        written(
+            ROUTE
+            + INVOICES
+            + '[[lanes]]\nprovider = "nanonets"\nmodel = "m1"\nin_flight = 3\nprice_per_page = 0.1\ncurrency = "EUR"\n'
+            + '[[schedules]]\nname = "again"\nevery_seconds = 3600\naction = "reprocess"\nprefix = "s3://inbox/letters/"\n'
+        )
+    )
+    assert [route.name for route in table.routes] == ["letters", "invoices"]
+    assert table.for_key("inbox", "invoices/a.pdf").name == "invoices"
+    lane = table.lane(Lane("nanonets", "nanonets", "m1"))
+    assert (lane.in_flight, lane.price_per_page, lane.currency) == (3, Decimal("0.1"), "EUR")
+    assert (table.schedules[0].bucket, table.schedules[0].key_prefix) == ("inbox", "letters/")
+    assert table.privates() == {Location("private", "headrace")}
+
+
+def test_a_lane_that_is_not_listed_has_the_defaults(written):
+    lane = load_routes(written(ROUTE)).lane(Lane("local", "local", ""))
+    assert (lane.in_flight, lane.price_per_page) == (16, None)
+
+
+def test_a_key_that_no_route_takes_is_refused(written):
+    with pytest.raises(NoRoute):
+        load_routes(written(ROUTE)).for_key("inbox", "other/a.pdf")
+
+
+def test_watched_prefixes_do_not_lie_inside_each_other():
+    def route(name: str, bucket: str, prefix: str) -> Route:
+        return Route(
+            name=name, bucket=bucket, prefix=prefix, provider="local", output="s3://o/rows", private="s3://p/private"
+        )
+
+    table = RouteTable(
+        (route("a", "one", "in/x"), route("b", "one", "in/"), route("c", "one", "in/"), route("d", "two", "in/x"))
+    )
+    assert table.watched() == [("one", "in/"), ("two", "in/x")]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (changed(ROUTE, '"local"', '"locl"'), '6: routes[0].provider: "locl" is not one of nanonets, local. Did you mean "local"?'),
+        (changed(ROUTE, "bucket", "buckets"), '4: routes[0].buckets: is not known. Did you mean "bucket"?'),
+        (changed(ROUTE, "bucket", "buckets"), "2: routes[0].bucket: is missing; write it."),
+        (ROUTE + "[routes.poll]\nfirst = 3\n", "10: routes[0].poll.first: is not known. Known here: first_seconds, longest_seconds, polls."),
+        (ROUTE + "most_pages = 0\n", "9: routes[0].most_pages: 0 cannot be used here: input should be greater than or equal to 1."),
+        (ROUTE + "\n" + ROUTE, '12: routes[1].name: "letters" is the name of routes[0] too; give each its own.'),
+        (changed(ROUTE, "s3://outbox/rows", "outbox/rows"), '7: routes[0].output: "outbox/rows" does not look right; expected is s3://bucket/prefix, without empty parts.'),
+        (changed(INVOICES, 'model = "m1"', ""), "2: routes[0].model: is missing; write the id of the nanonets model that reads these documents."),
+        (ROUTE + 'model = "m1"\n', "9: routes[0].model: the local provider has no models; remove it."),
+        (ROUTE + 'columns = ["Amount", "ROW"]\n', '9: routes[0].columns[1]: "ROW" is a column that every row has; remove it (its cells go to other).'),
+        (ROUTE + 'columns = ["Amount", "amount"]\n', '9: routes[0].columns[1]: "amount" is named twice; remove one.'),
+        (ROUTE + 'key_pattern = "{vendor}{po}"\n', '9: routes[0].key_pattern: "{vendor}{po}" has two names side by side; put text between them.'),
+        (ROUTE + 'suffixes = [\n".pdf",\n"png"]\n', '11: routes[0].suffixes[1]: "png" does not begin with a dot; write ".png".'),
+        (ROUTE + "[routes.poll]\nfirst_seconds = 9\nlongest_seconds = 8\n", "10: routes[0].poll.first_seconds: 9.0 is more than longest_seconds (8.0); write less."),
+        (ROUTE + "[routes.poll]\npolls = 20_000\n", "9: routes[0].poll: lasts 13.9 days, and a link for the provider is valid for 7 at most; lower polls."),
+        (ROUTE + '[[lanes]]\nprovider = "locl"\n', '9: lanes[0]: no route uses "locl/locl/". Did you mean "local/local/"?'),
+        (ROUTE + '[[lanes]]\nprovider = "local"\n' * 2, '11: lanes[1]: "local/local/" is described in lanes[0] too; keep one.'),
+        (ROUTE + '[[schedules]]\nname = "x"\ncron = "0 3 * *"\naction = "retry"\n', '11: schedules[0].cron: "0 3 * *" has 4 fields; a cron line has five: minute, hour, day of month, month, day of week.'),
+        (ROUTE + '[[schedules]]\nname = "x"\ncron = "0 3 31 2 *"\naction = "retry"\n', '11: schedules[0].cron: "0 3 31 2 *" is never due: no month that it names has such a day.'),
+        (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\ncron = "0 3 * * *"\naction = "retry"\n', "9: schedules[0]: needs exactly one of cron and every_seconds."),
+        (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\naction = "reprocess"\n', "9: schedules[0]: needs a prefix, as s3://bucket/prefix, to reprocess."),
+        (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\naction = "retry"\nroute = "leters"\n', '13: schedules[0].route: "leters" is no route of this file. Did you mean "letters"?'),
+        (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\naction = "retry"\nprefix = "s3://inbox/other/"\n', '13: schedules[0].prefix: "s3://inbox/other/" holds no document of any route; mend it.'),
+        ("lane = 1\n" + ROUTE, '1: lane: is not known; a file holds routes, lanes, schedules. Did you mean "lanes"?'),
+        ("[routes]\n", "1: routes: is not a list of tables; begin each with [[routes]], in double brackets."),
+        ("\n[[lanes]]\nprovider = 'local'\n", "1: routes: there is no route; write one, beginning with [[routes]]."),
+        ("\na = = 1", "2: is no TOML: Invalid value, at column 5."),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_its_remedy(mistakes, text, found):
+    assert found in mistakes(text)
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(mistakes):
+    text = changed(ROUTE, '"local"', '"locl"') + 'sufixes = [".pdf"]\n' + changed(INVOICES, 'model = "m1"', "")
+    assert [line.split(":")[0] for line in mistakes(text)] == ["6", "9", "11"]
+
+
+def test_a_route_that_cannot_be_read_is_not_told_as_missing(mistakes):
+    text = changed(ROUTE, '"local"', '"locl"') + '[[lanes]]\nprovider = "local"\n'
+    assert len(mistakes(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "private", "word"),
+    [
+        ("s3://inbox/letters/rows", "s3://private/headrace", "output"),
+        ("s3://outbox/rows", "s3://inbox/letters/private", "private"),
+        ("s3://outbox/rows", "s3://outbox/rows", "private"),
+        ("s3://outbox/rows", "s3://outbox/rows/private", "private"),
+        ("s3://outbox/rows/all", "s3://outbox/rows", "private"),
+    ],
+)
+def test_places_that_lie_inside_each_other_are_refused(mistakes, output, private, word):
+    text = changed(changed(ROUTE, "s3://outbox/rows", output), "s3://private/headrace", private)
+    assert any(f"routes[0].{word}: " in line for line in mistakes(text))
+
+
+def test_an_output_around_a_watched_prefix_is_refused(mistakes):
+    text = changed(ROUTE, "s3://outbox/rows", "s3://inbox/letters") + "\n"
+    assert "watches" in mistakes(text)[0]
+
+
+def test_places_beside_each_other_are_fine(written):
+    text = changed(
+        changed(ROUTE, "s3://outbox/rows", "s3://inbox/rows"), "s3://private/headrace", "s3://inbox/rows-own"
+    )
+    load_routes(written(text))
+
+
+def test_routes_with_one_output_declare_the_same_columns(mistakes):
+    found = mistakes(ROUTE + 'columns = ["Amount"]\n' + INVOICES)
+    assert found == [
+        (
+            '11: routes[1].columns: differ from those of routes[0] ("letters"), which has the same output; '
+            "declare the same columns in the same order, or give it another output."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [('[".pdf"]', '[".PDF", ".png"]', True), ('[".pdf"]', '[".signed.pdf"]', True), ('[".pdf"]', '[".png"]', False)],
+)
+def test_two_routes_do_not_take_the_same_objects(written, mistakes, first, second, both):
+    other = changed(ROUTE, '"letters"', '"others"')
+    text = f"{ROUTE}suffixes = {first}\n{other}suffixes = {second}\n"
+    if not both:
+        load_routes(written(text))
+        return
+    assert 'routes[1].prefix: takes the same objects as routes[0] ("letters")' in mistakes(text)[0]
+
+
+def test_costs_that_are_added_up_are_in_one_currency(mistakes):
+    lanes = '[[lanes]]\nprovider = "local"\nprice_per_page = 1\n'
+    lanes += '[[lanes]]\nprovider = "nanonets"\nmodel = "m1"\nprice_per_page = 1\ncurrency = "EUR"\n'
+    assert "EUR beside USD" in mistakes(ROUTE + INVOICES + lanes)[0]
+
+
+def test_a_value_of_an_unknown_name_is_not_repeated(mistakes):
+    assert "hunter2" not in "\n".join(mistakes(ROUTE + 'api_key = "hunter2"\n'))
+
+
+def test_a_hostile_value_stays_on_one_short_line(mistakes):
+    text = changed(ROUTE, '"local"', '"' + "\\n\\u001b[31m" * 100 + '"')
+    assert len(mistakes(text)) == 1
+    assert len(mistakes(text)[0]) < 200
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"\xff\xfe", "is not UTF-8 text"), (None, "there is no such file")],
+)
+def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path, content, words):
+    path = tmp_path / "headrace.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=words):
+        load_routes(path)
+
+
+def test_each_paid_account_needs_a_key(written):
+    table = load_routes(written(ROUTE + INVOICES + 'account = "nanonet-emea"\n'))
+    with pytest.raises(
+        ConfigurationError, match=r':18: routes\[1\]\.account: .*"nanonet-emea" has no API key'
+    ) as caught:
+        check_accounts(table, load_settings({"HEADRACE_ACCOUNTS": '{"nanonets-emea": "hunter2"}'}))
+    assert 'Did you mean "nanonets-emea"?' in str(caught.value)
+    check_accounts(table, load_settings({"HEADRACE_ACCOUNTS": '{"nanonet-emea": "hunter2"}'}))

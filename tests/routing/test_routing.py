@@ -1,0 +1,89 @@
+"""A document, its pages and the routes: which route, sync or async, or a refusal."""
+
+import pytest
+
+from headrace.document import Document
+from headrace.errors import DocumentTooLarge, DocumentTooLong, NoRoute
+from headrace.routing import Route, choose_mode, choose_route, refuse_large
+from headrace.states import Mode
+
+
+def route(name: str = "route", **facts: object) -> Route:
+    given = {"bucket": "inbox", "provider": "local", "output": "s3://out/rows", "private": "s3://own/private"}
+    return Route.model_validate({"name": name, **given, **facts})
+
+
+ROUTE = route(most_pages=20)
+
+
+@pytest.mark.parametrize(
+    ("pages", "mode"),
+    [
+        (1, Mode.SYNC),
+        (3, Mode.SYNC),  # the limit itself is still sync
+        (4, Mode.ASYNC),
+        (20, Mode.ASYNC),  # the longest that is taken
+    ],
+)
+def test_mode_follows_the_sync_page_limit(pages, mode):
+    assert choose_mode(pages, ROUTE) is mode
+
+
+def test_more_pages_never_go_back_to_sync():
+    modes = [choose_mode(pages, ROUTE) is Mode.ASYNC for pages in range(1, ROUTE.most_pages + 1)]
+    assert modes == sorted(modes)
+
+
+def test_a_route_without_sync_pages_sends_all_async():
+    assert choose_mode(1, route(sync_page_limit=0)) is Mode.ASYNC
+
+
+def test_one_page_past_the_limit_is_refused_with_a_remedy():
+    with pytest.raises(DocumentTooLong, match="21 pages; the route accepts at most 20"):
+        choose_mode(21, ROUTE)
+
+
+@pytest.mark.parametrize(("size", "refused"), [(None, False), (0, False), (10, False), (11, True)])
+def test_one_byte_past_the_limit_is_refused(size, refused):
+    document = Document("inbox", "a.pdf", "e", size=size)
+    if not refused:
+        refuse_large(document, route(most_bytes=10))
+        return
+    with pytest.raises(DocumentTooLarge, match="11 bytes"):
+        refuse_large(document, route(most_bytes=10))
+
+
+def test_the_longest_prefix_wins_in_any_order():
+    routes = [route("all"), route("deep", prefix="in/deep/"), route("in", prefix="in/")]
+    for order in (routes, routes[::-1]):
+        assert choose_route("inbox", "in/deep/a.pdf", order).name == "deep"
+        assert choose_route("inbox", "in/a.pdf", order).name == "in"
+        assert choose_route("inbox", "a.pdf", order).name == "all"
+
+
+def test_a_longer_prefix_that_does_not_take_the_suffix_leaves_it_to_a_shorter_one():
+    routes = [route("all"), route("pictures", prefix="in/", suffixes=[".png"])]
+    assert choose_route("inbox", "in/a.pdf", routes).name == "all"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [("other", "in/a.pdf"), ("inbox", "out/a.pdf"), ("inbox", "in/a.txt"), ("inbox", "in/folder.pdf/")],
+)
+def test_what_no_route_takes_is_refused(bucket, key):
+    with pytest.raises(NoRoute, match="No route takes"):
+        choose_route(bucket, key, [route(prefix="in/")])
+
+
+def test_a_suffix_is_taken_in_any_case():
+    assert choose_route("inbox", "A.PDF", [ROUTE]) is ROUTE
+
+
+def test_a_routes_revision_changes_with_anything_of_it():
+    assert route().revision == route().revision
+    assert len({route().revision, route(most_pages=7).revision, route(metadata={"a": "b"}).revision}) == 3
+
+
+def test_the_account_is_the_providers_unless_given():
+    assert route().lane == ("local", "local", "")
+    assert route(provider="nanonets", model="m", account="emea").lane == ("nanonets", "emea", "m")
