@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from workers.stack.child import Command
+from workers.stack.servers import HOST, minimal_environment
 
 PROJECT = Path(__file__).parents[2]
 CELERY = ("-m", "celery", "-A", "workers.app:app")
@@ -84,3 +87,36 @@ LISTENER = Process(
     ("-m", "workers.listener"),
     grace_seconds=10.0,
 )
+
+# A slow provider, so that waiting and polling show.
+SYNC_SECONDS = 1.0
+ASYNC_SECONDS = 6.0
+
+
+def simulator(port: int, key: str, folder: Path, log: Path) -> Command:
+    """The remote API on this machine, reading with the local engine; what it billed is kept in `folder`."""
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://{HOST}:{port}/simulator/health", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    options = {
+        "port": port,
+        "key": key,
+        "models": folder / "models.toml",
+        "engine": "local",
+        "sync-seconds": SYNC_SECONDS,
+        "async-seconds": ASYNC_SECONDS,
+        "state": folder / "journal.jsonl",
+    }
+    return Command(
+        "simulator",
+        (sys.executable, "-m", "simulator", *(f"--{name}={value}" for name, value in options.items())),
+        folder=PROJECT,
+        log=log,
+        environment=minimal_environment(),
+        ready=answers,
+        grace_seconds=5.0,
+    )
