@@ -36,6 +36,12 @@ class Database:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._place})"
 
+    def close(self) -> None:
+        """Close this process's connections; the next call opens new ones."""
+        engine = self._engines.pop(os.getpid(), None)
+        if engine is not None:
+            engine.dispose()
+
     @property
     def _place(self) -> str:
         """Where the ledger is, without what may be secret in its URL."""
@@ -43,11 +49,11 @@ class Database:
 
     @property
     def _engine(self) -> Engine:
-        pid = os.getpid()
-        if pid not in self._engines:
+        engine = self._engines.get(os.getpid())
+        if engine is None:
             # Two threads may both come here; one engine wins, the other never connected.
-            self._engines.setdefault(pid, _make_engine(self._url))
-        return self._engines[pid]
+            engine = self._engines.setdefault(os.getpid(), _make_engine(self._url))
+        return engine
 
     @contextmanager
     def _transaction(self, name: str) -> Iterator[Connection]:

@@ -30,6 +30,13 @@ class Leases(Database):
             row = {"name": name, "last_run_at": at}
             return insert_or_update(tx, schedules, row, where=schedules.c.last_run_at < at)
 
+    def schedule_served(self, name: str) -> datetime | None:
+        """The due time of a schedule that was served last; None where none was."""
+        with self._reading() as connection:
+            last = select(schedules.c.last_run_at).where(schedules.c.name == name)
+            served: datetime | None = connection.execute(last).scalar_one_or_none()
+            return served
+
     def watch_cursor(self, bucket: str, prefix: str) -> str:
         """How far the watch of this place has come; empty at first."""
         here = (watches.c.bucket == bucket) & (watches.c.prefix == prefix)

@@ -130,13 +130,13 @@ def _parse(body: bytes, location: Location) -> Mark:
 def _compare(mark: Mark, identity: Identity, location: Location) -> None:
     if mark.ledger != identity.id:
         raise ForeignLedger(
-            f"{location} belongs to the ledger {mark.ledger}; this one is {identity.id}. It does not know what "
-            "was paid there, so nothing is submitted. Connect the ledger that belongs to the place, rebuild this one from the "
-            "place, or give the route another private prefix."
+            f"{location} belongs to the ledger {mark.ledger}; this one is {identity.id}. It does not know what was "
+            "paid there, so nothing is submitted. Connect the ledger that belongs to the place, rebuild this one "
+            "from the place, or give the route another private prefix."
         )
     if mark.sequence > identity.sequence:
         raise ForeignLedger(
             f"{location} was last used at sequence {mark.sequence} of this ledger, which is now at "
-            f"{identity.sequence}: it is an old copy, and has forgotten what was paid since. Nothing is submitted. Restore the latest copy, "
-            "or rebuild the ledger from the place."
+            f"{identity.sequence}: it is an old copy, and has forgotten what was paid since. Nothing is submitted. "
+            "Restore the latest copy, or rebuild the ledger from the place."
         )
