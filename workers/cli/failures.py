@@ -27,7 +27,7 @@ class Commands(TyperGroup):
         except HeadraceError as error:
             for line in str(error).splitlines():
                 note(f"headrace: {shown(line)}")
-            log.debug("command failed", error=type(error).__name__, exc_info=True)
+            _log(error)
             raise typer.Exit(exit_for(error)) from error
         except KeyboardInterrupt as error:
             note("headrace: stopped.")
@@ -38,8 +38,14 @@ class Commands(TyperGroup):
             # Its text was not written for people, and may quote an address with its password.
             note(f"headrace: something happened that nobody foresaw: {_where(error)}.")
             note("Run it again with HEADRACE_LOG_LEVEL=debug to see all of it, and report that.")
-            log.debug("command failed", error=type(error).__name__, exc_info=True)
+            _log(error)
             raise typer.Exit(Exit.UNEXPECTED) from error
+
+
+def _log(error: Exception) -> None:
+    # Before it is configured, structlog writes everything to stdout.
+    if structlog.is_configured():
+        log.debug("command failed", error=type(error).__name__, exc_info=error)
 
 
 def _where(error: Exception) -> str:

@@ -28,9 +28,14 @@ def note(text: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """One JSON document on stdout; times in ISO 8601, UTC."""
+    """One JSON document on stdout."""
+    typer.echo(as_json(document))
+
+
+def as_json(document: Any) -> str:
+    """A document of plain values, enums and times (ISO 8601, UTC)."""
     # Escaped to ASCII: whatever a key holds, every pipe and terminal takes it.
-    typer.echo(json.dumps(document, indent=2, default=_as_json))
+    return json.dumps(document, indent=2, default=_time_as_json)
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -81,7 +86,7 @@ def several(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _as_json(value: object) -> str:
+def _time_as_json(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     raise TypeError(f"{type(value).__name__} has no form in JSON.")

@@ -26,7 +26,7 @@ def parse_place(text: str) -> Place:
     return Place(bucket, key)
 
 
-_AGE = re.compile(r"(\d{1,6})(s|m|min|h|d|w)")
+_AGE = re.compile(r"([0-9]{1,6})(s|m|min|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from headrace.states import State
 from workers.cli.output import several
 
 if TYPE_CHECKING:
@@ -21,49 +22,58 @@ class Estimate:
     pages: int = 0
     uncounted: int = 0
     """Runs whose pages nobody counted yet."""
+    unpriced: int = 0
+    """Pages that a provider charges for, and headrace.toml gives no price of."""
     held: int = 0
     """Runs that may have been paid already: nobody knows."""
     cost: dict[str, Decimal] = field(default_factory=dict)
     """By currency."""
 
-    def add(self, pages: int | None, price_per_page: Decimal, currency: str) -> None:
+    def add(self, pages: int | None, lane: "Lane | None", routes: "RouteTable") -> None:
+        """Count one run, at the price of this lane; a run that no route takes any more costs nothing."""
         self.runs += 1
         if pages is None:
             self.uncounted += 1
             return
         self.pages += pages
-        if price_per_page:
-            self.cost[currency] = self.cost.get(currency, Decimal(0)) + pages * price_per_page
+        if lane is None or lane.provider == "local":
+            return
+        settings = routes.lane(lane)
+        if settings.price_per_page is None:
+            self.unpriced += pages
+        else:
+            earlier = self.cost.get(settings.currency, Decimal(0))
+            self.cost[settings.currency] = earlier + pages * settings.price_per_page
 
     def __str__(self) -> str:
         cost = " + ".join(f"{amount.normalize():f} {currency}" for currency, amount in sorted(self.cost.items()))
-        words = (
-            f"{several(self.runs, 'run')} of together {several(self.pages, 'page')}; at most {cost or '0'} is charged"
-        )
+        sentences = [
+            f"{several(self.runs, 'run')}, {several(self.pages, 'page')}; at most {cost or '0'} is charged for these."
+        ]
+        if self.unpriced:
+            sentences.append(f"{several(self.unpriced, 'page')} have no price in headrace.toml and come on top.")
         if self.uncounted:
-            words += f", and whatever the {several(self.uncounted, 'run')} cost whose pages are not counted yet"
+            sentences.append(f"{several(self.uncounted, 'run')} whose pages are not counted yet come on top.")
         if self.held:
-            words += f". {several(self.held, 'run')} held in doubt may be paid a second time"
-        return words + "."
+            sentences.append(f"{several(self.held, 'run')} held in doubt may be paid a second time.")
+        return " ".join(sentences)
 
-    def as_json(self) -> dict[str, object]:
+    def facts(self) -> dict[str, object]:
+        """The same for --json."""
         return {
             "runs": self.runs,
             "pages": self.pages,
             "uncounted_runs": self.uncounted,
+            "unpriced_pages": self.unpriced,
             "held_runs": self.held,
-            "cost_at_most": {currency: str(amount) for currency, amount in sorted(self.cost.items())},
+            "cost_at_most": {currency: f"{amount:f}" for currency, amount in sorted(self.cost.items())},
         }
 
 
 def estimate(runs: Iterable[tuple["Run", "Lane | None"]], routes: "RouteTable") -> Estimate:
-    """What these runs may cost in these lanes, by the prices in headrace.toml; without a lane, nothing."""
+    """What these runs may cost in these lanes, by the prices in headrace.toml."""
     total = Estimate()
     for run, lane in runs:
-        if lane is None:
-            total.add(None, Decimal(0), "")
-        else:
-            settings = routes.lane(lane)
-            total.add(run.pages, settings.price_per_page, settings.currency)
-        total.held += run.state == "held"
+        total.add(run.pages, lane, routes)
+        total.held += run.state is State.HELD
     return total

@@ -1,7 +1,6 @@
 """`headrace reprocess`: documents go through the pipeline once more, and are paid once more."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +18,7 @@ from workers.cli.session import session_of
 
 if TYPE_CHECKING:
     from config.routes import RouteTable
+    from headrace.document import Document
     from headrace.ledger import Ledger
     from headrace.ledger.records import Run
     from headrace.routing import Lane
@@ -66,26 +66,28 @@ def reprocess(
             say(f"{several(started, 'run')} started, as batch {batch}. `headrace status --batch {batch}` follows them.")
     if json:
         under_way = len(runs) - len(ended)
-        say_json({**costs.as_json(), "under_way": under_way, "dry_run": dry_run, "batch": batch, "started": started})
+        say_json({**costs.facts(), "under_way": under_way, "dry_run": dry_run, "batch": batch, "started": started})
 
 
 def current_runs(ledger: "Ledger", place: Place) -> "list[Run]":
-    """The latest run of the newest content of each S3 key: what lay there before is not paid again."""
+    """The latest run of each S3 key's current content: what lay there before is not paid again."""
     from headrace.ledger.records import RunFilter
 
-    below = list(matching(ledger, RunFilter(bucket=place.bucket, prefix=place.key)))
-    exact = [run for run in below if run.document.key == place.key]
-    return newest_of_each_key(exact or below)
+    exact = ledger.documents_of_object(place.bucket, place.key)
+    if exact:
+        run = ledger.latest_run(exact[0].id)
+        return [] if run is None else [run]
+    current = {document.id for document in documents_below(ledger, place)}
+    below = matching(ledger, RunFilter(bucket=place.bucket, prefix=place.key))
+    return [run for run in below if run.document.id in current]
 
 
-def newest_of_each_key(runs: "Iterable[Run]") -> "list[Run]":
-    """One run for each S3 key: that of the content which was modified last there."""
-    newest: dict[str, Run] = {}
-    for run in runs:
-        other = newest.get(run.document.key)
-        if other is None or _order(run) > _order(other):
-            newest[run.document.key] = run
-    return list(newest.values())
+def documents_below(ledger: "Ledger", place: Place) -> "Iterator[Document]":
+    """The current content of every key that begins so, page by page."""
+    after = None
+    while found := ledger.documents_at(place.bucket, place.key, _AT_ONCE, after=after):
+        yield from found
+        after = found[-1].key
 
 
 def lane_now(run: "Run", routes: "RouteTable") -> "Lane | None":
@@ -96,13 +98,6 @@ def lane_now(run: "Run", routes: "RouteTable") -> "Lane | None":
         return choose_route(run.document.bucket, run.document.key, routes.routes).lane
     except NoRoute:
         return None
-
-
-def _order(run: "Run") -> tuple[datetime, str, datetime]:
-    """Where its content stands among those of its key; the sequencer, a hexadecimal number, breaks a tie."""
-    never = datetime.min.replace(tzinfo=UTC)
-    document = run.document
-    return document.last_modified or never, (document.sequencer or "").zfill(64), run.received_at or never
 
 
 def _reprocess(services: "Services", place: Place, runs: "list[Run]") -> tuple[str, int]:

@@ -83,7 +83,7 @@ def retry(
                 f"{several(retried, 'run')} retried, as batch {batch_id}. `headrace status --batch {batch_id}` follows."
             )
     if json:
-        say_json({**costs.as_json(), "dry_run": dry_run, "batch": batch_id, "retried": retried})
+        say_json({**costs.facts(), "dry_run": dry_run, "batch": batch_id, "retried": retried})
 
 
 def matching(ledger: "Ledger", chosen: "RunFilter") -> "Iterator[Run]":

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -32,6 +32,12 @@ def _build_services(settings: "Settings") -> "Services":
     return build_services(settings)
 
 
+def _start_logging(settings: "Settings", level: str) -> None:
+    from workers.logging import configure_logging
+
+    configure_logging(level, settings.log_format, settings.secrets())
+
+
 def _person_is_there() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
@@ -43,22 +49,21 @@ class Session:
     environ: Callable[[], dict[str, str]] = _environment
     local_environment: Callable[[Path], dict[str, str] | None] = _local_environment
     build: Callable[["Settings"], "Services"] = _build_services
-    can_ask: Callable[[], bool] = field(default=_person_is_there)
+    start_logging: Callable[["Settings", str], None] = _start_logging
+    can_ask: Callable[[], bool] = _person_is_there
 
     @cached_property
     def settings(self) -> "Settings":
         """The settings; those of the local stack where it is meant. Logging follows them from here on."""
         from config.settings import load_settings
-        from workers.logging import configure_logging
 
         own = self.environ()
         settings = load_settings(own)
         local = self.local_environment(settings.data_folder)
-        if local is not None and is_meant(local, own):
-            settings = load_settings({**local, **own})
+        if local is not None:
+            settings = load_settings({**of_the_local_stack(local, own), **own})
         # A command's own words are its log, unless somebody asks for more.
-        level = settings.log_level if "HEADRACE_LOG_LEVEL" in own else "warning"
-        configure_logging(level, settings.log_format, secrets=settings.secrets())
+        self.start_logging(settings, settings.log_level if own.get("HEADRACE_LOG_LEVEL") else "warning")
         return settings
 
     @cached_property
@@ -66,10 +71,18 @@ class Session:
         return self.build(self.settings)
 
 
-def is_meant(local: Mapping[str, str], own: Mapping[str, str]) -> bool:
-    """Whether the local stack's servers are the ones to talk to: nothing that is set names another server."""
+def of_the_local_stack(local: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """What the local stack adds to what is set; nothing where that names other servers than the stack's."""
     servers = ("HEADRACE_BROKER_URL", "HEADRACE_LEDGER_URL", "HEADRACE_S3_ENDPOINT")
-    return all(not own.get(name) or own[name] == local.get(name) for name in servers)
+    elsewhere = any(own.get(name) not in ("", None, local.get(name)) for name in servers if name in local)
+    if elsewhere or all(own.get(name) for name in servers):
+        return {}
+    added = dict(local)
+    if own.get("NANONETS_API_KEY") or own.get("HEADRACE_NANONETS_API_KEY"):
+        # A real key must never go to the simulator, nor the simulator's to the real API.
+        added.pop("NANONETS_API_KEY", None)
+        added.pop("HEADRACE_NANONETS_BASE_URL", None)
+    return added
 
 
 def session_of(context: typer.Context) -> Session:

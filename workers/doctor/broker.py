@@ -17,12 +17,17 @@ _ANSWER_SECONDS = 5.0
 def examine_broker(url: SecretStr) -> Iterator[Finding]:
     """Ping it, then read what it says about itself."""
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     address = urlsplit(url.get_secret_value())
     place = f"{address.hostname}:{address.port or 6379}"
     try:
         with redis.Redis.from_url(
-            url.get_secret_value(), socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
+            url.get_secret_value(),
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             client.ping()
             # INFO instead of CONFIG GET: rented servers allow only the first.

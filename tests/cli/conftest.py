@@ -1,0 +1,156 @@
+"""The command line on a real ledger (SQLite), a store in memory, and hints that are only written down."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner, Result
+
+from config.routes import RouteTable, load_routes
+from config.settings import Settings
+from headrace.clock import SystemClock
+from headrace.document import Document
+from headrace.ledger import Ledger
+from headrace.ledger.records import Advance, Hint, Run
+from headrace.routing import choose_route
+from headrace.states import Mode, Reason, State
+from tests.memory_store import InMemoryStore
+from workers.cli.main import app
+from workers.cli.session import Session
+
+ROUTES = """
+[[routes]]
+name = "local"
+bucket = "inbox"
+prefix = "local/"
+provider = "local"
+output = "s3://outbox/rows"
+private = "s3://private/headrace"
+
+[[routes]]
+name = "nanonets"
+bucket = "inbox"
+prefix = "nanonets/"
+provider = "nanonets"
+model = "samples"
+output = "s3://outbox/rows"
+private = "s3://private/headrace"
+
+[[lanes]]
+provider = "nanonets"
+model = "samples"
+price_per_page = "0.10"
+"""
+
+
+@dataclass
+class WrittenHints:
+    """Takes tasks.hints.Hints' place: keeps what would have been published."""
+
+    given: list[Hint] = field(default_factory=list)
+
+    def hint_all(self, hints: Sequence[Hint]) -> None:
+        self.given += hints
+
+
+@dataclass
+class Parts:
+    """The services that commands use."""
+
+    settings: Settings
+    ledger: Ledger
+    store: InMemoryStore = field(default_factory=InMemoryStore)
+    hints: WrittenHints = field(default_factory=WrittenHints)
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    @cached_property
+    def routes(self) -> RouteTable:
+        return load_routes(self.settings.routes_file)
+
+
+class Installation:
+    """A folder with routes and a ledger, and `headrace` to call in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.routes_file = folder / "headrace.toml"
+        self.routes_file.write_text(ROUTES)
+        self.environ = {
+            "HEADRACE_DATA_FOLDER": str(folder / "data"),
+            "HEADRACE_ROUTES_FILE": str(self.routes_file),
+            "HEADRACE_LEDGER_URL": f"sqlite:///{folder}/ledger.db",
+            "HEADRACE_BROKER_URL": "redis://:broker-password@127.0.0.1:1/0",
+            "NANONETS_API_KEY": "the-api-key",
+        }
+        self.ledger = Ledger(self.environ["HEADRACE_LEDGER_URL"], SystemClock())
+        self.store = InMemoryStore()
+        self.hints = WrittenHints()
+        self.person: str | None = None
+
+    def build(self, settings: Settings) -> Parts:
+        return Parts(settings, self.ledger, self.store, self.hints)
+
+    def __call__(self, *arguments: str, answer: str | None = None) -> Result:
+        """Call `headrace`; with an answer a person is there who gives it."""
+        session = Session(
+            environ=lambda: dict(self.environ),
+            build=self.build,
+            start_logging=lambda _settings, _level: None,
+            can_ask=lambda: answer is not None,
+        )
+        return CliRunner().invoke(app, list(arguments), input=answer, obj=session, prog_name="headrace")
+
+    def drop(self, key: str, content: bytes = b"%PDF") -> Document:
+        """Put an object in the inbox and record it."""
+        etag = self.store.put("inbox", key, content)
+        document = Document(
+            "inbox", key, etag, size=len(content), last_modified=datetime.now(UTC).replace(microsecond=0)
+        )
+        self.ledger.record([document])
+        return document
+
+    def bring_to(
+        self,
+        document: Document,
+        state: State,
+        reason: Reason | None = None,
+        *,
+        pages: int | None = None,
+        detail: str = "",
+    ) -> Run:
+        """Let the document's latest run stand in this state, as a worker would leave it."""
+        run = self.ledger.latest_run(document.id)
+        assert run is not None
+        claim = self.ledger.claim(run.id, {run.state})
+        assert claim is not None
+        facts: dict[str, object] = {}
+        if pages is not None:
+            route = choose_route(document.bucket, document.key, self.build_routes())
+            self.ledger.record_revision(route)
+            facts = {
+                "route": route.name,
+                "revision": route.revision,
+                "provider": route.provider,
+                "account": route.account,
+                "model": route.model,
+                "mode": Mode.SYNC,
+                "pages": pages,
+                "pages_source": "walked",
+            }
+        return self.ledger.advance(claim, Advance(state, reason, detail, facts=facts))
+
+    def build_routes(self):
+        return load_routes(self.routes_file).routes
+
+
+@pytest.fixture
+def headrace(tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(tmp_path)
+    # A process logs to stderr; here nothing is configured, and structlog would write to stdout.
+    with capture_logs():
+        installation.ledger.migrate()
+        yield installation

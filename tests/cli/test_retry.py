@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from headrace.states import Reason, State
+from workers.cli.exits import Exit
+
+
+def failed(headrace, key, reason=Reason.QUOTA_USED_UP, pages=4):
+    return headrace.bring_to(headrace.drop(key), State.FAILED, reason, pages=pages)
+
+
+def state_of(headrace, run):
+    return headrace.ledger.run(run.id).state
+
+
+def test_failed_runs_go_on_once_a_person_agrees(headrace):
+    run = failed(headrace, "nanonets/a.pdf")
+    result = headrace("retry", answer="y\n")
+    assert result.exit_code == 0
+    assert "Failed: 1 run, 4 pages; at most 0.4 USD is charged for these." in result.stderr
+    assert "1 run retried, as batch" in result.stdout
+    assert state_of(headrace, run) is State.WAITING
+    assert [hint.run_id for hint in headrace.hints.given] == [run.id]
+
+
+def test_nothing_happens_where_the_person_does_not_agree(headrace):
+    run = failed(headrace, "nanonets/a.pdf")
+    result = headrace("retry", answer="n\n")
+    assert result.exit_code == Exit.FAILED
+    assert "Nothing was done." in result.stderr
+    assert state_of(headrace, run) is State.FAILED
+
+
+def test_without_a_person_it_wants_to_be_told_yes(headrace):
+    run = failed(headrace, "nanonets/a.pdf")
+    result = headrace("retry")
+    assert result.exit_code == Exit.USAGE
+    assert "--yes" in result.stderr
+    assert state_of(headrace, run) is State.FAILED
+    assert headrace("retry", "--yes").exit_code == 0
+    assert state_of(headrace, run) is State.WAITING
+
+
+def test_a_dry_run_only_says_what_it_would_be(headrace):
+    run = failed(headrace, "nanonets/a.pdf")
+    failed(headrace, "local/b.pdf", Reason.POISON, pages=None)
+    told = json.loads(headrace("retry", "--dry-run", "--json").stdout)
+    assert told == {
+        "runs": 2,
+        "pages": 4,
+        "uncounted_runs": 1,
+        "unpriced_pages": 0,
+        "held_runs": 0,
+        "cost_at_most": {"USD": "0.40"},
+        "dry_run": True,
+        "batch": None,
+        "retried": 0,
+    }
+    assert state_of(headrace, run) is State.FAILED
+    assert headrace.hints.given == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--reason", "quota_used_up"],
+        ["--route", "nanonets"],
+        ["--prefix", "s3://inbox/nanonets/"],
+    ],
+)
+def test_only_what_matches_is_retried(headrace, arguments):
+    meant = failed(headrace, "nanonets/a.pdf")
+    other = failed(headrace, "local/b.pdf", Reason.ENCRYPTED)
+    told = json.loads(headrace("retry", *arguments, "--yes", "--json").stdout)
+    assert told["retried"] == 1
+    assert state_of(headrace, meant) is State.WAITING
+    assert state_of(headrace, other) is State.FAILED
+
+
+def test_a_batch_can_be_followed_and_retried_again(headrace):
+    run = failed(headrace, "nanonets/a.pdf")
+    batch = json.loads(headrace("retry", "--yes", "--json").stdout)["batch"]
+    assert [r["run"] for r in json.loads(headrace("status", "--batch", batch, "--json").stdout)["runs"]] == [run.id]
+    headrace.bring_to(run.document, State.FAILED, Reason.KEY_REFUSED)
+    assert json.loads(headrace("retry", "--batch", batch, "--yes", "--json").stdout)["retried"] == 1
+
+
+def test_what_is_held_in_doubt_is_never_retried(headrace):
+    held = headrace.bring_to(headrace.drop("nanonets/a.pdf"), State.HELD, Reason.IN_DOUBT, pages=1)
+    result = headrace("retry", "--yes")
+    assert result.exit_code == 0
+    assert "No failed run matches." in result.stderr
+    assert state_of(headrace, held) is State.HELD
