@@ -1,0 +1,138 @@
+"""What the simulator took and billed: one line of JSON per accepted request, on disk before the answer."""
+
+import fcntl
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class JournalMistake(Exception):
+    """The journal cannot be used; the text says why."""
+
+
+class File(BaseModel):
+    """One accepted file. Pages count from 0 here, as on the wire; times are seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    model: str
+    name: str
+    suffix: str
+    metadata: str
+    asynchronous: bool
+    pages: tuple[int, ...]
+    page_ids: tuple[str, ...]
+    failing: tuple[int, ...] = ()
+    accepted_at: float
+    ready_at: float
+
+
+class Accepted(BaseModel):
+    """One accepted, and thereby billed, request. `account` stands for the API key, which is not kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str
+    submission: str | None
+    files: tuple[File, ...]
+
+    @property
+    def pages(self) -> int:
+        return sum(len(file.pages) for file in self.files)
+
+
+def account_of(api_key: str) -> str:
+    """How an API key is named in journal and bill: 12 hex digits of its SHA-256."""
+    return sha256(api_key.encode()).hexdigest()[:12]
+
+
+class Journal:
+    """All that was accepted, and a folder for the files' contents and pages."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._accepted: list[Accepted] = []
+        self._files: dict[str, File] = {}
+        self._line: IO[bytes] | None = None
+        if path is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="simulator-")
+            self.folder = Path(self._temporary.name)
+        else:
+            self.folder = path.with_name(path.name + ".files")
+            self._open(path)
+
+    def append(self, accepted: Accepted) -> None:
+        """Bill it. On return it outlasts a kill."""
+        if self._line is not None:
+            self._line.write(accepted.model_dump_json().encode() + b"\n")
+            self._line.flush()
+            os.fsync(self._line.fileno())
+        self._remember(accepted)
+
+    def file(self, model: str, file_id: str) -> File | None:
+        found = self._files.get(file_id)
+        return found if found is not None and found.model == model else None
+
+    def files(self, model: str) -> Iterator[File]:
+        return (file for file in self._files.values() if file.model == model)
+
+    def bill(self) -> dict[str, object]:
+        """Per account what it would have paid, and how often each of its submissions was billed."""
+        accounts: dict[str, list[Accepted]] = defaultdict(list)
+        for accepted in self._accepted:
+            accounts[accepted.account].append(accepted)
+        submissions = Counter(accepted.submission for accepted in self._accepted if accepted.submission is not None)
+        return {
+            "simulated": True,
+            "requests": len(self._accepted),
+            "pages": sum(accepted.pages for accepted in self._accepted),
+            "billed_twice": sorted(key for key, times in submissions.items() if times > 1),
+            "accounts": {account: _account_bill(of_account) for account, of_account in accounts.items()},
+        }
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        else:
+            self._temporary.cleanup()
+
+    def _open(self, path: Path) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._line = path.open("a+b")
+        except OSError as error:
+            raise JournalMistake(f"{path} cannot be written: {error.strerror}.") from error
+        try:
+            fcntl.flock(self._line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JournalMistake(f"{path} is in use by another simulator; stop it, or choose another file.") from error
+        self._line.seek(0)
+        whole_bytes = 0
+        for line in self._line:
+            # A kill in the middle of a write leaves half a line: that request was never answered.
+            if not line.endswith(b"\n"):
+                break
+            try:
+                self._remember(Accepted.model_validate_json(line))
+            except ValidationError as error:
+                raise JournalMistake(f"{path} is not a journal of this simulator; choose another file.") from error
+            whole_bytes += len(line)
+        self._line.truncate(whole_bytes)
+
+    def _remember(self, accepted: Accepted) -> None:
+        self._accepted.append(accepted)
+        self._files.update({file.id: file for file in accepted.files})
+
+
+def _account_bill(accepted: list[Accepted]) -> dict[str, object]:
+    return {
+        "requests": len(accepted),
+        "pages": sum(request.pages for request in accepted),
+        "submissions": dict(Counter(request.submission for request in accepted if request.submission is not None)),
+    }
