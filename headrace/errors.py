@@ -12,6 +12,7 @@ HeadraceError
 ├── InDoubt                 a paid request may have been taken: nobody retries, it is held
 ├── StorageError            what the object store answers: ObjectNotFound, PreconditionFailed, StorageRefused
 ├── LedgerError             StaleClaim: somebody else has the run; LedgerUnavailable, ForeignLedger
+├── UnreadableEvent         a message that is no bucket notification
 └── ConfigurationError      the process cannot start
 """
 
@@ -193,3 +194,7 @@ class ForeignLedger(LedgerError):
 
 class ConfigurationError(HeadraceError):
     """What was configured cannot work; the text names each mistake and its remedy."""
+
+
+class UnreadableEvent(HeadraceError):
+    """A message is no bucket notification that we understand; it is kept for a person."""
