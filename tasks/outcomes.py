@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
+from config.lanes import LaneSettings
 from headrace.ledger.records import Advance, Run
 from headrace.prediction import Prediction
 from headrace.states import Mark, State
 
 
-def predicted(run: Run, predictions: Sequence[Prediction], *, price_per_page: float = 0.0) -> Advance:
+def predicted(run: Run, predictions: Sequence[Prediction], lane: LaneSettings) -> Advance:
     """The advance of a run whose parts are all answered; pages and cost are corrected from the answers."""
     pages = len({page.number for prediction in predictions for page in prediction.pages})
-    facts: dict[str, Any] = {"marks": _marks(predictions), "cost": round(pages * price_per_page, 6)}
+    facts: dict[str, Any] = {"marks": _marks(predictions), "cost": cost_of(pages, lane)}
     if pages and pages != run.pages:
         facts |= {"pages": pages, "pages_source": "answered"}
     return Advance(State.PREDICTED, facts=facts)
+
+
+def cost_of(pages: int, lane: LaneSettings) -> float | None:
+    """What so many pages cost in this lane, in its currency; None where it has no price."""
+    return None if lane.price_per_page is None else float(pages * lane.price_per_page)
 
 
 def _marks(predictions: Sequence[Prediction]) -> tuple[Mark, ...]:

@@ -168,8 +168,7 @@ def _note_job(held: Held, location: Location, note: Note, job: Job) -> None:
 
 
 def _answered(held: Held, key: SubmissionKey, answer: Answer) -> None:
-    price = held.services.routes.lane(held.route.lane).price_per_page
-    advance = predicted(held.run, [answer.prediction], price_per_page=price)
+    advance = predicted(held.run, [answer.prediction], held.services.routes.lane(held.route.lane))
     change = SubmissionChange(
         key,
         SubmissionState.ANSWERED,

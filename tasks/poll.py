@@ -1,7 +1,8 @@
 """The step that looks after a group of accepted jobs: ask for what is due, come back when the next one is."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,34 +29,48 @@ LONGEST_COUNTDOWN_SECONDS = 60.0
 STORAGE_PAUSE = timedelta(seconds=10)
 
 
+@dataclass(frozen=True)
+class NextPoll:
+    """The message that carries a group's chain on."""
+
+    group_id: int
+    generation: int
+    countdown_seconds: float
+
+
 # Polling retries on its own schedule; an unreachable provider is simply not ready yet.
 @shared_task(bind=True, name=POLL, queue="poll", max_retries=None)
 def poll(self: Task, group_id: int, generation: int) -> None:
     """Ask for the group's due jobs; come back when the next one is due, until none is left."""
-    services: Services = self.app.services
+    following = take_turn(self.app.services, group_id, generation)
+    if following is None:
+        return
+    fault_point("poll.retry.before")
+    retry = self.retry(
+        args=(following.group_id, following.generation), countdown=following.countdown_seconds, throw=False
+    )
+    fault_point("poll.retry.after")
+    raise retry
+
+
+def take_turn(services: Services, group_id: int, generation: int) -> NextPoll | None:
+    """Take this generation's turn, if it is still to be had; the message that is to follow, if one is."""
     with structlog.contextvars.bound_contextvars(group=group_id, step="poll"):
         try:
             turn = services.ledger.take_turn(group_id, generation)
             if turn is None:
                 log.debug("stale poll message", generation=generation)
-                return
+                return None
             next_due = look_after(services, turn)
         except (StaleClaim, LedgerUnavailable) as error:
             # The sweep revives a group whose turn was lost.
             log.warning("poll turn lost", error=str(error))
-            return
+            return None
         if next_due is None:
             log.info("poll group ended")
-            return
-        countdown = (next_due - services.clock.now()).total_seconds()
-        fault_point("poll.retry.before")
-        retry = self.retry(
-            args=(group_id, turn.generation),
-            countdown=min(max(countdown, 0.0), LONGEST_COUNTDOWN_SECONDS),
-            throw=False,
-        )
-        fault_point("poll.retry.after")
-        raise retry
+            return None
+        seconds = (next_due - services.clock.now()).total_seconds()
+        return NextPoll(group_id, turn.generation, min(max(seconds, 0.0), LONGEST_COUNTDOWN_SECONDS))
 
 
 def look_after(services: Services, turn: Turn) -> datetime | None:
@@ -92,8 +107,7 @@ def _one_job(entry: PollJob) -> Iterator[None]:
 
 
 def _settle(services: Services, turn: Turn, entry: PollJob, result: Answer | Pending | Refused) -> None:
-    assert entry.run.revision is not None
-    route = services.ledger.route_at(entry.run.revision)
+    route = services.ledger.route_at(entry.run.revision or "")
     match result:
         case Answer():
             _land_answer(services, turn, entry, result, route)
@@ -111,8 +125,7 @@ def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer,
         log.warning("answer not stored, it will be fetched again", error=str(error))
         services.ledger.postpone(turn, entry, services.clock.now() + STORAGE_PAUSE)
         return
-    price = services.routes.lane(route.lane).price_per_page
-    advance = predicted(entry.run, [prediction], price_per_page=price)
+    advance = predicted(entry.run, [prediction], services.routes.lane(route.lane))
     change = SubmissionChange(
         entry.key,
         SubmissionState.ANSWERED,

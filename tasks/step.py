@@ -13,7 +13,7 @@ from celery import Task, shared_task
 from headrace.document import Document
 from headrace.errors import ForeignLedger, LedgerUnavailable, PermanentError, StaleClaim, StorageError, TransientError
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
-from headrace.routing import Route
+from headrace.routing import Lane, Route
 from headrace.states import State
 from tasks.services import Services
 
@@ -48,6 +48,13 @@ class Held:
             raise LookupError(f"The run {self.run.id} has no route yet.")
         return self.services.ledger.route_at(self.run.revision)
 
+    @property
+    def lane(self) -> Lane:
+        """The lane that the run was routed to."""
+        if self.run.lane is None:
+            raise LookupError(f"The run {self.run.id} has no lane yet.")
+        return self.run.lane
+
     def advance(self, advance: Advance, change: SubmissionChange | None = None) -> Run:
         """Commit where the run goes, then hint its next step."""
         run = self.services.ledger.advance(self.claim, advance, change)
@@ -72,12 +79,14 @@ def step(name: str, *, claims: Collection[State], queue: str) -> Callable[[Body]
 
     def decorate(body: Body) -> Task:
         def run_step(self: Task, run_id: str) -> None:
-            perform(self.app.services, run_id, claims, body)
+            perform(self.app.services, run_id, self.claims, self.body)
 
         run_step.__name__ = body.__name__
         run_step.__doc__ = body.__doc__
         run_step.__module__ = body.__module__
-        task: Task = shared_task(bind=True, name=name, queue=queue)(run_step)
+        task: Task = shared_task(bind=True, name=name, queue=queue, claims=frozenset(claims), body=staticmethod(body))(
+            run_step
+        )
         return task
 
     return decorate
@@ -99,39 +108,35 @@ def perform(services: Services, run_id: str, claims: Collection[State], body: Bo
 
 
 def _work(held: Held, body: Body) -> None:
-    services, claim = held.services, held.claim
     try:
-        with renewed(services, claim):
-            body(held)
+        with renewed(held.services, held.claim):
+            _do(held, body)
     except StaleClaim:
-        log.warning("claim lost", token=claim.token)
+        log.warning("claim lost", token=held.claim.token)
     except LedgerUnavailable as error:
         log.warning("ledger unavailable", error=str(error))
-    except PermanentError as error:
-        _report_stale(lambda: held.advance(Advance(State.FAILED, error.reason, str(error))))
-    except ForeignLedger as error:
-        log.error("ledger refused by the marker", error=str(error))  # noqa: TRY400  the message says it all
-        _report_stale(lambda: hand_back(held, FOREIGN_LEDGER_PAUSE, str(error)))
-    except (TransientError, StorageError) as error:
-        log.warning("step put off", error=str(error))
-        _report_stale(lambda: hand_back(held, STORAGE_PAUSE, str(error)))
     except Exception:
         # Its lease runs out, the sweep hints it again, and the fifth such delivery fails it as poison.
         log.exception("step failed unexpectedly")
 
 
+def _do(held: Held, body: Body) -> None:
+    """Do the step's work; an error of ours becomes what it means for the run."""
+    try:
+        body(held)
+    except PermanentError as error:
+        held.advance(Advance(State.FAILED, error.reason, str(error)))
+    except ForeignLedger as error:
+        log.error("ledger refused by the marker", error=str(error))  # noqa: TRY400  the message says it all
+        hand_back(held, FOREIGN_LEDGER_PAUSE, str(error))
+    except (TransientError, StorageError) as error:
+        log.warning("step put off", error=str(error))
+        hand_back(held, STORAGE_PAUSE, str(error))
+
+
 def hand_back(held: Held, pause: timedelta, detail: str) -> None:
     """Give the claim back: the run stays where it is and is looked at again after `pause`."""
     held.services.ledger.hand_back(held.claim, due_at=held.services.clock.now() + pause, detail=detail)
-
-
-def _report_stale(write: Callable[[], Any]) -> None:
-    try:
-        write()
-    except StaleClaim:
-        log.warning("claim lost")
-    except LedgerUnavailable as error:
-        log.warning("ledger unavailable", error=str(error))
 
 
 @contextmanager

@@ -24,8 +24,7 @@ FREE_DEADLINE = timedelta(seconds=120)
 @step(SUBMIT, claims={State.ADMITTED}, queue="submit")
 def submit(held: Held) -> None:
     """Send the document to its provider; what comes back decides where the run goes."""
-    assert held.run.lane is not None
-    provider = held.services.provider(held.run.lane)
+    provider = held.services.provider(held.lane)
     try:
         if provider.capabilities.paid:
             paying.submit(held, provider)
@@ -53,12 +52,13 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     """Read one part; the run stays admitted, and is hinted again, until every page is answered."""
     services, run, route = held.services, held.run, held.route
     location = Location.parse(route.private)
+    lane = services.routes.lane(route.lane)
     part_length = provider.capabilities.part_pages or route.most_pages
     answered = _answered(services.ledger.submissions(run.id))
     counted = run.pages or 1
     part = next_part(counted, part_length, _last_page(answered))
     if part is None:
-        held.advance(predicted(run, _stored(held, location, answered)))
+        held.advance(predicted(run, _stored(held, location, answered), lane))
         return
     key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
     first, last = part_pages(part) or (1, counted)
@@ -67,10 +67,10 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     head = head_of(services.store, run.document)
     answer = _asked(provider, StoredSource(services.store, run.document, head.size, run.media_type or ""), held, key)
     prediction = services.answers.keep(location, key, answer.raw, answer.prediction)
-    change = SubmissionChange(key, SubmissionState.ANSWERED, pages=len(prediction.pages), cost=0.0)
+    change = SubmissionChange(key, SubmissionState.ANSWERED, pages=len(prediction.pages))
     pages = _corrected_pages(prediction, counted, route)
     if next_part(pages, part_length, last) is None:
-        held.advance(predicted(run, [*_stored(held, location, answered), prediction]), change)
+        held.advance(predicted(run, [*_stored(held, location, answered), prediction], lane), change)
     else:
         facts = {"pages": pages, "pages_source": "answered"} if pages != run.pages else {}
         held.advance(Advance(State.ADMITTED, facts=facts), change)

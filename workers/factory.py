@@ -1,15 +1,13 @@
 """The one place that knows all the parts and puts them together."""
 
-import os
 import threading
-from collections.abc import Mapping
 from functools import cached_property
 
 from celery import Celery
 
 from config.celery import celery_settings
 from config.routes import RouteTable, check_accounts, load_routes
-from config.settings import Settings, load_settings
+from config.settings import Settings
 from headrace.clock import Clock, SystemClock
 from headrace.counting import PageCounter
 from headrace.errors import ConfigurationError
@@ -62,7 +60,10 @@ class WorkerServices:
 
     @cached_property
     def marker(self) -> Marker:
-        return Marker(self.store, self.ledger, self.clock)
+        marker = Marker(self.store, self.ledger, self.clock)
+        for place in self.routes.privates():
+            marker.establish(place)
+        return marker
 
     @cached_property
     def notes(self) -> SubmissionNotes:
@@ -105,23 +106,24 @@ class WorkerServices:
                 return NanonetsProvider(nanonets_client(key, str(self.settings.nanonets_base_url)), self.clock)
             case _:
                 raise ConfigurationError(
-                    f"The provider {lane.provider!r} is not known; nanonets and local are. Mend the route in headrace.toml."
+                    f"The provider {lane.provider!r} is not known; nanonets and local are. "
+                    "Mend the route in headrace.toml."
                 )
 
 
-def make_app(settings: Settings, clock: Clock | None = None) -> Celery:
+STEPS = ("export", "maintenance", "poll", "route", "schedules", "submit")
+
+
+def make_app(settings: Settings, services: WorkerServices | None = None) -> Celery:
     """A Celery app with the services hung on it as `app.services`."""
-    app = Celery(
-        "headrace",
-        include=["tasks.export", "tasks.maintenance", "tasks.poll", "tasks.route", "tasks.schedules", "tasks.submit"],
-    )
+    app = Celery("headrace", include=[f"tasks.{name}" for name in STEPS])
     app.conf.update(celery_settings(settings.require("broker_url")))
-    app.services = WorkerServices(settings, app, clock)
+    app.services = services or WorkerServices(settings, app)
     return app
 
 
 def build_services(settings: Settings, clock: Clock | None = None) -> WorkerServices:
     """The services for a process that only sends hints: the listener, the command line."""
-    services = make_app(settings, clock).services
-    assert isinstance(services, WorkerServices)
-    return services
+    app = Celery("headrace")
+    app.conf.update(celery_settings(settings.require("broker_url")))
+    return WorkerServices(settings, app, clock)

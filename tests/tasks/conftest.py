@@ -1,0 +1,72 @@
+"""A pipeline in one process, on an in-memory store and a real SQLite ledger."""
+
+import pytest
+
+from headrace.counting import PageCounter
+from headrace.ledger import Ledger
+from headrace.polling import PollSchedule
+from headrace.routing import Route
+from tests.clocks import ManualClock
+from tests.tasks.scripted import ScriptedProvider
+from tests.tasks.world import INBOX, World, table
+
+PAID = Route(
+    name="paid",
+    bucket=INBOX,
+    prefix="paid/",
+    provider="nanonets",
+    model="m",
+    output="s3://out/rows",
+    private="s3://private/notes",
+    most_pages=20,
+    poll=PollSchedule(first_seconds=5, longest_seconds=20, polls=4),
+    metadata={"team": "intake"},
+)
+FREE = Route(
+    name="free",
+    bucket=INBOX,
+    prefix="free/",
+    provider="local",
+    output="s3://out/rows",
+    private="s3://private/notes",
+    most_pages=20,
+)
+
+
+@pytest.fixture(scope="session")
+def counter():
+    with PageCounter() as counter:
+        yield counter
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def provider():
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def make_world(tmp_path, clock, counter):
+    """Makes a world: make_world(provider, free=…, nanonets=2) with that many of the lane in flight."""
+
+    def make(provider, *, free=None, routes=(PAID, FREE), **lanes):
+        ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock)
+        ledger.migrate()
+        return World(
+            ledger=ledger,
+            clock=clock,
+            providers={"nanonets": provider, "local": free or ScriptedProvider(paid=False)},
+            routes=table(*routes, **lanes),
+            counter=counter,
+        )
+
+    return make
+
+
+@pytest.fixture
+def world(make_world, provider):
+    return make_world(provider)

@@ -1,0 +1,71 @@
+"""A paid provider that does what a test tells it to, and remembers what it was asked."""
+
+import json
+from collections import deque
+
+from headrace.prediction import Cell, Field, Page, Prediction, Table
+from headrace.providers import Answer, Capabilities, Job, Pending
+
+
+def prediction(pages: int = 1, *, job: str = "job-1", failed: tuple[int, ...] = ()) -> Prediction:
+    """A plausible answer with a field and a table on each page."""
+    return Prediction(
+        provider="nanonets",
+        model="m",
+        job=job,
+        pages=tuple(
+            Page(number=number, failure="it would not")
+            if number in failed
+            else Page(
+                number=number,
+                width=100,
+                height=100,
+                unit="px",
+                fields=(Field(label="total", text=f"{number}.00", score=0.9),),
+                tables=(Table(cells=(Cell(row=1, column=1, text="a", label="Item"),)),),
+            )
+            for number in range(1, pages + 1)
+        ),
+    )
+
+
+def answer(pages: int = 1, **more) -> Answer:
+    found = prediction(pages, **more)
+    return Answer(found, json.dumps({"pages": pages}).encode())
+
+
+class ScriptedProvider:
+    """`submits` and `polls` are what the calls return, or raise, one after the other."""
+
+    def __init__(self, submits=(), polls=(), *, paid=True, part_pages=None) -> None:
+        self.capabilities = Capabilities(
+            paid=paid,
+            asynchronous=paid,
+            urls=paid,
+            media_types=frozenset({"application/pdf"}),
+            part_pages=part_pages,
+        )
+        self.submits = deque(submits)
+        self.polls = deque(polls)
+        self.requests = []
+        self.sources = []
+
+    def submit(self, source, request):
+        self.requests.append(request)
+        self.sources.append(source)
+        result = self.submits.popleft() if self.submits else answer()
+        if callable(result):
+            result = result(source, request)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def fetch(self, jobs, *, deadline_seconds):
+        return {job: (self.polls.popleft() if self.polls else Pending("in the queue")) for job in jobs}
+
+    def read(self, raw, model):
+        raise NotImplementedError
+
+
+def accepted(job: str = "job-1", pages: int = 1) -> Job:
+    return Job(job, "m", pages)

@@ -1,0 +1,183 @@
+"""Nothing is paid twice: what is certain goes on, what is in doubt is held, and nobody sends it again."""
+
+from datetime import timedelta
+
+import pytest
+
+from headrace.errors import InDoubt, PredictionRejected, StorageUnavailable
+from headrace.faults import set_fault_handler
+from headrace.ledger.records import RunFilter
+from headrace.states import Reason, State, SubmissionState
+from headrace.storage import Location
+from tasks.paying import pause_after
+from tests.pdfs import make_pdf
+from tests.tasks.scripted import accepted, answer
+
+PLACE = Location("private", "notes")
+
+
+class WorkerDied(BaseException):
+    """Stands for SIGKILL: nothing of ours catches it."""
+
+
+@pytest.fixture
+def die_at():
+    """Kills the worker once, at the named fault point."""
+
+    def arm(name):
+        def handler(here):
+            if here == name:
+                set_fault_handler(None)
+                raise WorkerDied(name)
+
+        set_fault_handler(handler)
+
+    yield arm
+    set_fault_handler(None)
+
+
+def recover(world):
+    """Let the dead worker's lease run out, and the sweep do its work, until nothing is left to do."""
+    for _ in range(12):
+        world.clock.pass_(timedelta(seconds=16))
+        world.sweep()
+        world.deliver_all()
+
+
+@pytest.mark.parametrize(
+    "reason", [Reason.SERVER_ERROR, Reason.HTML_ANSWER, Reason.EMPTY_ANSWER, Reason.TIMED_OUT, Reason.CONNECTION_CUT]
+)
+def test_a_request_in_doubt_is_held_and_never_sent_again(world, provider, reason):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    provider.submits.append(InDoubt("It may have been taken.", reason))
+    world.deliver_all()
+    recover(world)
+    held = world.ledger.run(run)
+    assert (held.state, held.reason, held.published) == (State.HELD, Reason.IN_DOUBT, True)
+    (submission,) = world.ledger.submissions(run)
+    assert (submission.state, submission.reason) == (SubmissionState.IN_DOUBT, reason)
+    assert world.ledger.retry(RunFilter(), by="test") == []
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.BAD_REQUEST, Reason.KEY_REFUSED, Reason.QUOTA_USED_UP, Reason.FORBIDDEN, Reason.MODEL_NOT_FOUND],
+)
+def test_a_certain_refusal_fails_the_run_and_a_retry_sends_under_the_same_key(world, provider, reason):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    provider.submits.append(PredictionRejected("No.", reason))
+    world.deliver_all()
+    assert world.ledger.run(run).reason is reason
+    world.hints.hint_all(world.ledger.retry(RunFilter(state=State.FAILED, reason=reason), by="test"))
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert len({str(request.key) for request in provider.requests}) == 1
+
+
+NOT_YET_SENT = ["ledger.intend.before_commit", "ledger.intend.after_commit", "notes.create.before"]
+PERHAPS_SENT = ["notes.create.after"]
+ANSWER_STORED = [
+    "answers.prediction.after",
+    "answers.raw.before",
+    "answers.raw.after",
+    "notes.outcome.before",
+    "notes.outcome.after",
+    "ledger.advance.before_commit",
+    "ledger.advance.after_commit",
+]
+
+
+@pytest.mark.parametrize("point", NOT_YET_SENT)
+def test_a_worker_that_dies_before_the_fence_costs_only_time(world, provider, die_at, point):
+    run = _die_while_submitting(world, die_at, point)
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("point", PERHAPS_SENT)
+def test_a_worker_that_dies_behind_the_fence_leaves_the_run_held(world, provider, die_at, point):
+    run = _die_while_submitting(world, die_at, point)
+    recover(world)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert len(provider.requests) == 0
+
+
+def test_a_worker_that_dies_with_the_answer_in_its_hands_leaves_the_run_held(world, provider, die_at):
+    run = _die_while_submitting(world, die_at, "answers.prediction.before")
+    recover(world)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("point", ANSWER_STORED)
+def test_a_worker_that_dies_after_the_answer_is_stored_costs_only_time(world, provider, die_at, point):
+    run = _die_while_submitting(world, die_at, point)
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("point", ["notes.outcome.after", "ledger.accept.before_commit", "ledger.accept.after_commit"])
+def test_an_accepted_job_is_adopted_after_the_worker_died(world, provider, die_at, point):
+    provider.submits.append(accepted(pages=5))
+    provider.polls.append(answer(5))
+    run = _die_while_submitting(world, die_at, point, pages=5)
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+def _die_while_submitting(world, die_at, point, pages=1):
+    run = world.drop("paid/a.pdf", make_pdf(pages))
+    while world.app.messages[0].task != "headrace.submit":
+        world.deliver()
+    die_at(point)
+    with pytest.raises(WorkerDied):
+        world.deliver_all()
+    world.app.messages.clear()
+    return run
+
+
+def test_a_paid_answer_that_the_store_does_not_take_is_fetched_again(world, provider, monkeypatch):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    keep = world.answers.keep
+    failures = [StorageUnavailable("full"), StorageUnavailable("full")]
+
+    def failing(*args):
+        if failures:
+            raise failures.pop()
+        return keep(*args)
+
+    world.answers.keep = failing
+    provider.polls.extend([answer(), answer()])
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+def test_a_ledger_that_is_not_the_buckets_own_submits_nothing(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    world.store.put("private", "notes/ledger.json", b'{"ledger": "another", "sequence": 7}')
+    recover(world)
+    assert world.state(run) is State.ADMITTED
+    assert provider.requests == []
+    assert "another" in " ".join(entry.detail for entry in world.ledger.history(world.ledger.run(run).document.id))
+
+
+def test_the_pause_doubles_from_half_a_minute_to_ten_minutes():
+    seconds = [pause_after(attempts).total_seconds() for attempts in range(1, 10)]
+    assert seconds == [30, 60, 120, 240, 480, 600, 600, 600, 600]
+    assert pause_after(10) is None
+
+
+def test_a_versioned_object_goes_by_link_where_the_route_says_so(make_world, provider):
+    from tests.tasks.conftest import PAID
+
+    world = make_world(provider, routes=(PAID.model_copy(update={"send": "url"}),))
+    world.drop("paid/a.pdf", make_pdf(1))
+    world.deliver_all()
+    (source,) = provider.sources
+    versioned = world.store.head("inbox", "paid/a.pdf").version_id is not None
+    assert (source.url is not None) is versioned

@@ -1,0 +1,146 @@
+"""The pipeline in one process: real steps, a real ledger, an in-memory store, and messages that a test can see."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from config.lanes import LaneSettings
+from config.routes import RouteTable
+from headrace.counting import PageCounter
+from headrace.document import Document
+from headrace.exports import Exporter
+from headrace.ledger import Ledger
+from headrace.ledger.marker import Marker
+from headrace.routing import Route
+from headrace.states import State
+from headrace.storage.answers import Answers
+from headrace.storage.notes import SubmissionNotes
+from tasks.export import export
+from tasks.hints import ADMIT, EXPORT, POLL, ROUTE, SUBMIT, Hints
+from tasks.maintenance import admit_waiting, sweep_overdue
+from tasks.poll import take_turn
+from tasks.route import route
+from tasks.step import perform
+from tasks.submit import submit
+from tests.clocks import ManualClock
+from tests.memory_store import InMemoryStore
+
+STEPS = {ROUTE: route, SUBMIT: submit, EXPORT: export}
+INBOX = "inbox"
+
+
+@dataclass
+class Message:
+    """One published message."""
+
+    task: str
+    args: list[Any]
+    queue: str
+    countdown: float = 0.0
+
+
+class RecordingApp:
+    """Stands where the Celery app stands for Hints: keeps what is published."""
+
+    def __init__(self) -> None:
+        self.messages: deque[Message] = deque()
+        self.published: list[Message] = []
+
+    def send_task(self, name, *, args, queue, countdown=None, retry):
+        message = Message(name, args, queue, countdown or 0.0)
+        self.messages.append(message)
+        self.published.append(message)
+
+
+@dataclass
+class World:
+    """tasks.services.Services with everything of a run in reach of a test."""
+
+    ledger: Ledger
+    clock: ManualClock
+    providers: dict[str, Any]
+    routes: RouteTable
+    counter: PageCounter
+    store: InMemoryStore = field(default_factory=InMemoryStore)
+    app: RecordingApp = field(default_factory=RecordingApp)
+
+    def __post_init__(self) -> None:
+        self.hints = Hints(self.app)
+        self.notes = SubmissionNotes(self.store)
+        self.answers = Answers(self.store)
+        self.exporter = Exporter(self.store)
+        self.marker = Marker(self.store, self.ledger, self.clock)
+        for bucket in (INBOX, "out", "private"):
+            self.store.create_bucket(bucket)
+        for place in self.routes.privates():
+            self.marker.establish(place)
+
+    def provider(self, lane):
+        return self.providers[lane.provider]
+
+    def drop(self, key: str, body: bytes) -> str:
+        """Put a file into the inbox and record it; the id of the run that was hinted, or of the known one."""
+        self.store.put(INBOX, key, body)
+        return self.see(key)
+
+    def see(self, key: str) -> str:
+        """Record what lies under a key, as a listing or an event would."""
+        head = self.store.head(INBOX, key)
+        (recorded,) = self.ledger.record(
+            [Document(INBOX, key, head.etag, head.size, head.last_modified, version_id=head.version_id)]
+        )
+        if recorded.hint is not None:
+            self.hints.hint(recorded.run_id, recorded.hint)
+        return recorded.run_id
+
+    def deliver(self) -> Message | None:
+        """Deliver the next message; None when there is none."""
+        if not self.app.messages:
+            return None
+        message = self.app.messages.popleft()
+        self.clock.pass_(timedelta(seconds=message.countdown))
+        if message.task == ADMIT:
+            admit_waiting(self)
+        elif message.task == POLL:
+            following = take_turn(self, *message.args)
+            if following is not None:
+                self.hints._publish(
+                    POLL,
+                    [following.group_id, following.generation],
+                    queue="poll",
+                    countdown=following.countdown_seconds,
+                )
+        else:
+            task = STEPS[message.task]
+            perform(self, *message.args, task.claims, task.body)
+        return message
+
+    def deliver_all(self, most: int = 500) -> list[Message]:
+        """Deliver until no message is left; what was delivered."""
+        delivered = []
+        while (message := self.deliver()) is not None:
+            delivered.append(message)
+            assert len(delivered) < most, "the messages do not end"
+        return delivered
+
+    def sweep(self) -> None:
+        sweep_overdue(self)
+
+    def state(self, run_id: str) -> State:
+        return self.ledger.run(run_id).state
+
+
+def table(*routes: Route, **lanes: int) -> RouteTable:
+    """A route table; `lanes` says how much may be in flight, by provider."""
+    settings = tuple(
+        LaneSettings(
+            provider=route.provider,
+            account=route.account,
+            model=route.model,
+            in_flight=lanes.get(route.provider, 16),
+            price_per_page="0.1",
+        )
+        for route in routes
+    )
+    return RouteTable(routes, settings)
