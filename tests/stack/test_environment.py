@@ -6,7 +6,7 @@ import pytest
 from config.routes import check_accounts, load_routes
 from config.settings import load_settings
 from headrace.labels import LabelRule
-from workers.stack.environment import Secrets, local_environment, plan, write_down
+from workers.stack.environment import Secrets, local_environment, plan, simulated_routes, write_down
 from workers.stack.errors import StackError
 from workers.stack.folder import DataFolder
 from workers.stack.own_routes import models_toml, routes_toml
@@ -104,10 +104,19 @@ def test_the_stacks_own_routes_load(folder, tmp_path, simulated):
     assert table.watched() == [("inbox", route.prefix) for route in table.routes]
 
 
-def test_the_simulator_looks_for_the_same_fields():
-    (model,) = tomllib.loads(models_toml(RULES))["models"]
+def test_the_simulator_has_the_models_of_the_routes_that_it_answers(folder, tmp_path):
+    folder.routes_file.write_text(routes_toml(RULES, simulated=True), encoding="utf-8")
+    simulated = simulated_routes(planned(folder, tmp_path), load_routes(folder.routes_file))
+    assert [route.name for route in simulated] == ["nanonets"]
+    (model,) = tomllib.loads(models_toml(simulated))["models"]
     assert model["id"] == "samples"
     assert tuple(LabelRule.model_validate(row) for row in model["fields"]) == RULES
+
+
+def test_with_a_key_nothing_is_simulated(folder, tmp_path):
+    folder.routes_file.write_text(routes_toml(RULES, simulated=True), encoding="utf-8")
+    with_key = planned(folder, tmp_path, {"NANONETS_API_KEY": "real"})
+    assert simulated_routes(with_key, load_routes(folder.routes_file)) == []
 
 
 def test_a_data_folder_with_any_name_has_a_ledger_url_that_loads(tmp_path):

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from config.routes import RouteTable
 from config.settings import Settings
+from headrace.routing import Route
 from workers.stack.errors import StackError
 from workers.stack.folder import DataFolder
 from workers.stack.ports import Ports
 from workers.stack.servers import HOST, S3_REGION, Seaweed, Valkey, write_private
+
+# The account whose key is NANONETS_API_KEY.
+SIMULATED_ACCOUNT = "nanonets"
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,13 @@ def plan(settings: Settings, folder: DataFolder, keys: Secrets) -> Plan:
             "NANONETS_API_KEY": keys.simulator_key,
         }
     return Plan(valkey, s3, simulator_port, own_routes, environment)
+
+
+def simulated_routes(planned: Plan, table: RouteTable) -> list[Route]:
+    """The routes that the simulator answers, because there is no key for the real API."""
+    if planned.simulator_port is None:
+        return []
+    return [route for route in table.routes if route.account == SIMULATED_ACCOUNT]
 
 
 def write_down(folder: DataFolder, keys: Secrets, planned: Plan) -> None:

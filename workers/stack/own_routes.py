@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.labels import LabelRule
+from headrace.routing import Route
 from workers.stack.processes import PROJECT
 
 SAMPLES = PROJECT / "samples"
@@ -69,12 +70,20 @@ def routes_toml(rules: Iterable[LabelRule], *, simulated: bool) -> str:
     return _TOP + _LOCAL + fields + nanonets
 
 
-def models_toml(rules: Iterable[LabelRule]) -> str:
-    """What the simulator's one model finds."""
-    return f'[[models]]\nid = "{MODEL}"\n' + "".join(_table("models.fields", rule) for rule in rules)
+def models_toml(routes: Iterable[Route]) -> str:
+    """The models that the simulator has: those of the routes, each finding what its first route looks for."""
+    models = {route.model: route.fields for route in reversed(list(routes))}
+    return "".join(
+        f"[[models]]\nid = {_quoted(model)}\n" + "".join(_table("models.fields", rule) for rule in rules) + "\n"
+        for model, rules in models.items()
+    )
+
+
+def _quoted(value: object) -> str:
+    # A JSON string or list of strings is TOML as well.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _table(name: str, rule: LabelRule) -> str:
-    # A JSON string or list of strings is TOML as well.
-    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in rule.model_dump(mode="json").items())
+    lines = (f"{key} = {_quoted(value)}" for key, value in rule.model_dump(mode="json").items())
     return "\n".join(["", f"[[{name}]]", *lines, ""])

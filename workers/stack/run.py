@@ -1,10 +1,8 @@
 """`headrace run`: the whole pipeline on this machine, with the samples, until somebody stops it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
-import structlog
 from rich.console import Console
 from rich.text import Text
 
@@ -12,32 +10,22 @@ from config.routes import RouteTable, check_accounts, load_routes
 from config.settings import Settings, environment, load_settings
 from headrace.clock import Clock, SystemClock
 from headrace.document import Document
-from headrace.errors import LedgerUnavailable, StorageUnavailable
-from headrace.ledger.records import RunFilter
 from headrace.storage import Location
 from tasks.services import Services
 from workers.factory import build_services
 from workers.stack import processes_file
 from workers.stack.drops import drop_samples, lying_documents, sample_files
-from workers.stack.environment import Plan, Secrets, plan, write_down
-from workers.stack.errors import StackError, StopAsked, disk_full
+from workers.stack.environment import Plan, Secrets, plan, simulated_routes, write_down
+from workers.stack.errors import StopAsked, disk_full
 from workers.stack.folder import DataFolder
+from workers.stack.onlooker import Onlooker
 from workers.stack.own_routes import SAMPLES, models_toml, read_rules, routes_toml
 from workers.stack.ports import refuse_taken
 from workers.stack.processes import BEAT, LISTENER, WORKERS, simulator
-from workers.stack.progress import Lines, Seen, progress_on
-from workers.stack.results import copy_outputs, first_rows, outcome
 from workers.stack.stopping import StopRequest
-from workers.stack.summary import FIELD_PREVIEW, print_outcomes, print_places, print_rows, table_row_columns
 from workers.stack.supervisor import Supervisor
 
-log = structlog.get_logger()
-
-LONGEST_RUN = timedelta(minutes=10)
-LOOK_SECONDS = 0.5
-COPY_SECONDS = 10.0
 MOST_SHOWN = 500
-PREVIEW_ROWS = 5
 
 ENDED, NOT_ENDED, INTERRUPTED = 0, 1, 130
 
@@ -86,13 +74,15 @@ class _Session:
         planned = plan(self.given, self.folder, keys)
         refuse_taken(planned.ports)
         if planned.own_routes:
-            self._write_own_routes(simulated=planned.simulator_port is not None)
+            toml = routes_toml(read_rules(), simulated=planned.simulator_port is not None)
+            self.folder.routes_file.write_text(toml, encoding="utf-8")
         environ = {**self.environ, **planned.environment}
         settings = load_settings(environ)
         # Mistakes in the routes are shown before anything is started.
-        check_accounts(load_routes(settings.routes_file), settings)
+        table = load_routes(settings.routes_file)
+        check_accounts(table, settings)
         write_down(self.folder, keys, planned)
-        supervisor = self._supervisor(planned, environ, keys)
+        supervisor = self._supervisor(planned, table, environ, keys)
         try:
             return self._at_work(supervisor, planned, build_services(settings), once=once)
         finally:
@@ -104,20 +94,15 @@ class _Session:
         """A line for the person who started us."""
         self.console.print(Text(text), soft_wrap=True)
 
-    def _write_own_routes(self, *, simulated: bool) -> None:
-        rules = read_rules()
-        self.folder.routes_file.write_text(routes_toml(rules, simulated=simulated), encoding="utf-8")
-        (self.folder.simulator / "models.toml").write_text(models_toml(rules), encoding="utf-8")
-
-    def _supervisor(self, planned: Plan, environ: Mapping[str, str], keys: Secrets) -> Supervisor:
+    def _supervisor(self, planned: Plan, table: RouteTable, environ: Mapping[str, str], keys: Secrets) -> Supervisor:
         servers = [
             server.command(self.folder.log(name))
             for name, server in (("valkey", planned.valkey), ("s3", planned.s3))
             if server is not None
         ]
-        self.servers = len(servers)
         groups = [[server] for server in servers]
-        if planned.simulator_port is not None:
+        if planned.simulator_port is not None and (simulated := simulated_routes(planned, table)):
+            (self.folder.simulator / "models.toml").write_text(models_toml(simulated), encoding="utf-8")
             log_file = self.folder.log("simulator")
             groups.append([simulator(planned.simulator_port, keys.simulator_key, self.folder.simulator, log_file)])
         groups += [
@@ -128,91 +113,23 @@ class _Session:
 
     def _at_work(self, supervisor: Supervisor, planned: Plan, services: Services, *, once: bool) -> int:
         self.say(f"Starting under {self.folder.path} …")
-        supervisor.start(up_to=self.servers)
+        supervisor.start(up_to=sum(server is not None for server in (planned.valkey, planned.s3)))
         _prepare(services, planned)
         supervisor.start()
         documents = self._documents(services, planned)
         self.say(f"Up. {len(documents)} documents are looked after; logs are in {self.folder.path / 'logs'}.")
-        ended = self._watch(supervisor, services, documents, limited=once)
-        self._tell(services, planned, documents)
+        onlooker = Onlooker(self.console, self.folder, planned, supervisor, services, self.stop, self.clock)
+        ended = onlooker.watch(documents, limited=once)
+        onlooker.tell(documents)
         if once:
             return ENDED if ended else NOT_ENDED
-        self._stay_up(supervisor, services, planned)
+        onlooker.stay_up()
         return ENDED
 
     def _documents(self, services: Services, planned: Plan) -> list[Document]:
         if planned.own_routes:
             return drop_samples(services.store, sample_files(SAMPLES / "documents"), services.routes.routes)
         return lying_documents(services.store, services.routes, MOST_SHOWN)
-
-    def _watch(
-        self, supervisor: Supervisor, services: Services, documents: Sequence[Document], *, limited: bool
-    ) -> bool:
-        """Show the documents until all have ended; False where that takes longer than it may."""
-        deadline = self.clock.monotonic() + LONGEST_RUN.total_seconds()
-        with progress_on(self.console) as progress:
-            while True:
-                seen = [Seen.of(document, services.ledger.latest_run(document.id)) for document in documents]
-                progress.show(seen, supervisor.restarts())
-                if all(one.has_ended for one in seen):
-                    return True
-                if limited and self.clock.monotonic() > deadline:
-                    break
-                _refuse_failing(supervisor, patient=not limited)
-                self.stop.wait(LOOK_SECONDS)
-        self.say(
-            f"Not ended after {LONGEST_RUN}: " + ", ".join(one.line for one in seen if not one.has_ended) + ". "
-            f"Look into {self.folder.path / 'logs'}; the next start goes on where this one stops."
-        )
-        return False
-
-    def _tell(self, services: Services, planned: Plan, documents: Sequence[Document]) -> None:
-        routes = {route.name: route for route in services.routes.routes}
-        runs = [run for document in documents if (run := services.ledger.latest_run(document.id)) is not None]
-        outcomes = [
-            outcome(services.store, run, routes[run.route])
-            for run in runs
-            if run.route in routes and run.state.is_end and run.published
-        ]
-        if not outcomes:
-            return
-        self.console.print()
-        print_outcomes(self.console, outcomes)
-        fields = first_rows(services.store, outcomes, "fields", PREVIEW_ROWS)
-        print_rows(self.console, "The first rows of one file of fields:", fields, FIELD_PREVIEW)
-        table_rows = first_rows(services.store, outcomes, "table_rows", PREVIEW_ROWS)
-        print_rows(self.console, "The first rows of one file of table_rows:", table_rows, table_row_columns(table_rows))
-        self._copy(services, planned)
-        output = ", ".join(sorted({route.output for route in services.routes.routes}))
-        outbox = self.folder.outbox if planned.own_routes else None
-        simulated = planned.own_routes and planned.simulator_port is not None
-        print_places(self.console, outbox, output, simulated=simulated)
-
-    def _copy(self, services: Services, planned: Plan) -> None:
-        if not planned.own_routes:
-            return  # The user's outputs lie where the user's routes say.
-        for place in {route.output for route in services.routes.routes}:
-            copy_outputs(services.store, Location.parse(place), self.folder.outbox)
-
-    def _stay_up(self, supervisor: Supervisor, services: Services, planned: Plan) -> None:
-        """Take whatever is dropped, and say what becomes of it, until somebody asks for an end."""
-        since = self.clock.now()
-        self.say("\nStaying up; Ctrl-C stops everything. Drop more, for example:")
-        for bucket, prefix in services.routes.watched():
-            self.say(f"  headrace drop FILE.pdf s3://{bucket}/{prefix}")
-        progress = Lines(self.console)
-        next_copy = self.clock.monotonic()
-        while True:
-            self.stop.wait(LOOK_SECONDS)
-            _refuse_failing(supervisor, patient=True)
-            try:
-                runs = services.ledger.runs(RunFilter(since=since), limit=MOST_SHOWN)
-                progress.show([Seen.of(run.document, run) for run in reversed(runs)], supervisor.restarts())
-                if self.clock.monotonic() >= next_copy:
-                    self._copy(services, planned)
-                    next_copy = self.clock.monotonic() + COPY_SECONDS
-            except (StorageUnavailable, LedgerUnavailable) as error:
-                log.warning("a server is away", error=str(error))
 
 
 def _prepare(services: Services, planned: Plan) -> None:
@@ -228,14 +145,3 @@ def _prepare(services: Services, planned: Plan) -> None:
 def _buckets(table: RouteTable) -> set[str]:
     places = {Location.parse(place).bucket for route in table.routes for place in (route.output, route.private)}
     return places | {route.bucket for route in table.routes}
-
-
-def _refuse_failing(supervisor: Supervisor, *, patient: bool) -> None:
-    """StackError where supervising ended, or (unless patient) where a process dies again and again."""
-    if supervisor.trouble is not None:
-        raise StackError(supervisor.trouble)
-    failing = supervisor.failing()
-    if failing and not patient:
-        raise StackError(
-            "; ".join(f"{command.name} ends by itself again and again, see {command.log}" for command in failing) + "."
-        )

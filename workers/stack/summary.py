@@ -62,16 +62,17 @@ def table_row_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [column for column in (rows[0] if rows else ()) if column not in TABLE_PREVIEW_LEFT_OUT]
 
 
-def print_places(console: Console, outbox: Path | None, output: str, *, simulated: bool) -> None:
+def print_places(console: Console, outbox: Path | None, output: str, simulated: Sequence[str]) -> None:
     """Where the files are, and what they are not."""
-    console.print(
-        Text(f"The files are in {output}" + (f", and copied to {outbox}" if outbox is not None else "") + ".")
-    )
+    copied = f", and copied to {outbox}" if outbox is not None else ""
+    console.print(Text(f"The files are in {output}{copied}."), soft_wrap=True)
     if simulated:
         console.print(
-            "The rows of the route nanonets are simulated: no API was asked, the simulator read with the local engine, "
-            "and its prices are invented.",
-            highlight=False,
+            Text(
+                f"SIMULATED: the rows of {', '.join(simulated)}. Without NANONETS_API_KEY no API is asked; a simulator "
+                "reads with the local engine, and the cost is invented."
+            ),
+            soft_wrap=True,
         )
 
 
