@@ -14,7 +14,7 @@ from headrace.exports.order import Order
 from headrace.exports.publishing import Publication, Written
 from headrace.ledger.records import Run
 from headrace.prediction import Prediction
-from headrace.routing import Route
+from headrace.routing import Route, metadata_of
 from headrace.states import State
 from headrace.storage import Location, ObjectStore
 
@@ -53,7 +53,7 @@ class Exporter:
         """Publish an ended run: rows, text and words where it is exported, and in every case the manifest.
 
         `prediction` is needed for an exported run and is left alone for every other. `metadata` is the
-        user's own; without it, the route's and what came back with the prediction. Rows of a newer
+        user's own; without it, what came back with the prediction, and what the route says of this key. Rows of a newer
         publication stay, and so does its manifest.
         """
         if not run.state.is_end:
@@ -69,7 +69,7 @@ class Exporter:
         if run.state is State.EXPORTED:
             if prediction is None:
                 raise ValueError(f"Run {run.id} is exported: its prediction is needed.")
-            known: dict[str, JsonValue] = {**route.metadata, **prediction.metadata}
+            known: dict[str, JsonValue] = {**prediction.metadata, **metadata_of(route, document.key, {})}
             outputs = list(files_of(run, route, prediction, known if metadata is None else metadata))
             files = _put_all(publication, outputs, expect_none=standing is None)
             published = PublishedRows.of(run, prediction, files) if files is not None else None
