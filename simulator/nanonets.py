@@ -68,6 +68,7 @@ class Nanonets:
         """With and without the slash at the end, where working clients use both."""
         predict, stored = "/OCR/Model/{model}", "/Inferences/Model/{model}"
         paths: list[tuple[str, str, Endpoint]] = [
+            ("GET", predict, self._model),
             ("POST", f"{predict}/LabelFile", self._label_file),
             ("POST", f"{predict}/LabelUrls", self._label_urls),
             ("GET", f"{stored}/InferenceRequestFiles/GetPredictions/{{file}}", self._by_file),
@@ -97,6 +98,19 @@ class Nanonets:
         if self._models.rules(model) is None:
             raise Refusal(404, "There is no such model.")
         return Caller(account_of(key), model)
+
+    async def _model(self, _request: Request, caller: Caller) -> Response:
+        """The model's own record: what a client asks to see whether its key is right, at no cost."""
+        labels = [rule.label for rule in self._models.rules(caller.model) or ()]
+        return JSONResponse(
+            {
+                "model_id": caller.model,
+                "model_type": "ocr",
+                "state": 5,
+                "status": "live, simulated",
+                "categories": [{"name": label, "count": 0} for label in labels],
+            }
+        )
 
     async def _label_file(self, request: Request, caller: Caller) -> Response:
         return await self._predict(request, caller, by_link=False)

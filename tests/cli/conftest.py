@@ -15,9 +15,11 @@ from config.settings import Settings
 from headrace.clock import SystemClock
 from headrace.document import Document
 from headrace.ledger import Ledger
+from headrace.ledger.marker import Marker
 from headrace.ledger.records import Advance, Hint, Run
 from headrace.routing import choose_route
 from headrace.states import Mode, Reason, State
+from headrace.storage import ObjectStore
 from tests.memory_store import InMemoryStore
 from workers.cli.main import app
 from workers.cli.session import Session
@@ -63,9 +65,13 @@ class Parts:
 
     settings: Settings
     ledger: Ledger
-    store: InMemoryStore = field(default_factory=InMemoryStore)
+    store: ObjectStore = field(default_factory=InMemoryStore)
     hints: WrittenHints = field(default_factory=WrittenHints)
     clock: SystemClock = field(default_factory=SystemClock)
+
+    @cached_property
+    def marker(self) -> Marker:
+        return Marker(self.store, self.ledger, self.clock)
 
     @cached_property
     def routes(self) -> RouteTable:
@@ -154,3 +160,4 @@ def headrace(tmp_path: Path) -> Iterator[Installation]:
     with capture_logs():
         installation.ledger.migrate()
         yield installation
+    installation.ledger.close()

@@ -2,6 +2,7 @@
 
 import pytest
 import typer
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from headrace.errors import (
@@ -27,7 +28,8 @@ def failing(error):
     def fail() -> None:
         raise error
 
-    return CliRunner().invoke(app, ["fail"])
+    with capture_logs():
+        return CliRunner().invoke(app, ["fail"])
 
 
 @pytest.mark.parametrize(

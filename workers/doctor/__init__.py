@@ -23,20 +23,20 @@ def examine(settings: "Settings", services: "Services") -> Iterator[Finding]:
     yield from found
     if settings.broker_url is not None:
         yield from examine_broker(settings.broker_url)
-    yield from examine_ledger(services.ledger)
+    yield examine_ledger(services.ledger)
     if table is not None:
         yield from examine_store(services.store, table.routes)
-        yield from examine_markers(services.marker, table.privates())
+        yield from examine_markers(services.marker, services.store, table.privates())
         yield from examine_lanes((route.lane for route in table.routes), settings.api_keys, settings.nanonets_base_url)
 
 
 def missing_settings(settings: "Settings") -> list[Finding]:
-    """One finding where the processes could not start for want of an address."""
-    try:
-        settings.require("broker_url", "ledger_url")
-    except ConfigurationError as error:
-        return [wrong("settings", str(error), "Set them in the environment or in .env, or start `headrace run`.")]
-    return []
+    """A finding for each address without which no process could start."""
+    from config.settings import variable
+
+    missing = [variable(name) for name in ("broker_url", "ledger_url") if getattr(settings, name) is None]
+    remedy = "Set it in the environment or in .env, or start servers of your own with `headrace run`."
+    return [wrong("settings", f"{name} is not set.", remedy) for name in missing]
 
 
 def examine_routes(settings: "Settings") -> "tuple[RouteTable | None, list[Finding]]":

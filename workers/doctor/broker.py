@@ -31,7 +31,7 @@ def examine_broker(url: SecretStr) -> Iterator[Finding]:
         ) as client:
             client.ping()
             # INFO instead of CONFIG GET: rented servers allow only the first.
-            info: Mapping[str, Any] = client.info()  # type: ignore[assignment]  # not awaited here
+            info: Mapping[str, Any] = client.info()
     except (redis.AuthenticationError, redis.exceptions.NoPermissionError):
         yield wrong(SUBJECT, f"{place} refuses our name or password.", "Correct the password in HEADRACE_BROKER_URL.")
     except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from headrace.errors import ForeignLedger, HeadraceError, LedgerError
-from headrace.storage import Location
-from workers.doctor.findings import Finding, ok, wrong
+from headrace.errors import HeadraceError, LedgerError, ObjectNotFound
+from headrace.storage import Location, ObjectStore
+from workers.doctor.findings import Finding, advice, ok, wrong
 
 if TYPE_CHECKING:
     from headrace.ledger import Ledger
@@ -14,26 +14,32 @@ if TYPE_CHECKING:
 SUBJECT = "ledger"
 
 
-def examine_ledger(ledger: "Ledger") -> Iterator[Finding]:
+def examine_ledger(ledger: "Ledger") -> Finding:
     """Ask it something cheap."""
     try:
         ledger.check()
         identity = ledger.identity()
     except LedgerError as error:
-        yield wrong(SUBJECT, str(error), "Start the database, correct HEADRACE_LEDGER_URL, or run `headrace migrate`.")
-    else:
-        yield ok(SUBJECT, f"It answers, and its tables are current (id {identity.id}, sequence {identity.sequence}).")
+        return wrong(SUBJECT, str(error), "docs/operations.md says what the ledger needs.")
+    return ok(SUBJECT, f"It answers, and its tables are current (id {identity.id}, sequence {identity.sequence}).")
 
 
-def examine_markers(marker: "Marker", privates: Iterable[Location]) -> Iterator[Finding]:
+def examine_markers(marker: "Marker", store: ObjectStore, privates: Iterable[Location]) -> Iterator[Finding]:
     """Compare the ledger with the marker that each private prefix holds."""
+    from headrace.ledger.marker import NAME
+
     for location in sorted(privates):
         subject = f"marker {location}"
         try:
+            store.head(location.bucket, location.key(NAME))
             marker.check(location)
-        except ForeignLedger as error:
-            yield wrong(subject, str(error), "Use the ledger that belongs to this bucket, or another private prefix.")
+        except ObjectNotFound:
+            yield advice(
+                subject,
+                "There is none, so nothing is submitted yet.",
+                "Where nothing was ever paid from here, the first worker that starts writes it.",
+            )
         except HeadraceError as error:
-            yield wrong(subject, str(error), "Mend the ledger and the store first, then look again.")
+            yield wrong(subject, str(error), "docs/operations.md tells about markers.")
         else:
             yield ok(subject, "It names this ledger.")
