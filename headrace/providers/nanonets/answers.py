@@ -74,18 +74,17 @@ def records(body: Record) -> list[Record]:
         found = []
         for element in _objects(body.get("result")):
             found += _objects(element["result"]) if isinstance(element.get("result"), list) else [element]
-    by_id = {record.get("id") or index: record for index, record in reversed(list(enumerate(found)))}
-    return list(reversed(by_id.values()))
+    seen: set[str] = set()
+    return [record for record in found if _is_new(record.get("id"), seen)]
 
 
 def accepted(pages: Sequence[Record]) -> Accepted:
-    """The one file that a predict body speaks of; UnreadableBody where there is none, or several."""
-    ids = {record.get("request_file_id") for record in pages}
-    if len(ids) != 1:
-        raise UnreadableBody(f"The body names {len(ids)} files; one was sent.")
-    (file_id,) = ids
+    """The one file that these page records (at least one) are of; UnreadableBody where that is not clear."""
+    file_id, *others = [record.get("request_file_id") for record in pages]
     if not isinstance(file_id, str) or not _FILE_ID.fullmatch(file_id):
         raise UnreadableBody("The body names no usable file id.")
+    if any(other != file_id for other in others):
+        raise UnreadableBody("The body names several files; one was sent.")
     page_ids = {record["id"] for record in pages if isinstance(record.get("id"), str) and record["id"]}
     return Accepted(file_id, len(page_ids) or None)
 
@@ -133,6 +132,16 @@ def _word(record: Record) -> str:
         if isinstance(record.get(name), str):
             return str(record[name]).strip().lower()
     return ""
+
+
+def _is_new(page_id: Any, seen: set[str]) -> bool:
+    """Whether a page with this id was not seen yet; old answers have none."""
+    if not isinstance(page_id, str) or not page_id:
+        return True
+    if page_id in seen:
+        return False
+    seen.add(page_id)
+    return True
 
 
 def _objects(value: Any) -> list[Record]:
