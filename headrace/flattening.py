@@ -139,11 +139,13 @@ def text_of(prediction: Prediction) -> str | None:
 
 def storable(value: Any) -> Any:
     """The same value with U+FFFD for each lone surrogate and null for each number that is not finite."""
+    if value is None or isinstance(value, int):
+        return value
     if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {storable(name): storable(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [storable(part) for part in value]
