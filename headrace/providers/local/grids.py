@@ -11,6 +11,8 @@ from headrace.providers.local.layout import Placed, lines_of, text_of
 
 # An unruled grid is a guess from how text is aligned; these tell tables from letters and forms.
 _FEWEST_FILLED = 0.5
+# Once cut to its table, descriptions of several lines may still leave most squares empty.
+_FEWEST_FILLED_ONCE_CUT = 0.3
 _MOST_WORDS_PER_CELL = 5.0
 _MOST_OF_FIELDS = 0.5
 # A grid that lies in another to this share repeats it.
@@ -53,10 +55,13 @@ class _Area:
 
 
 def tables_among(grids: Sequence[Grid]) -> list[Grid]:
-    """The grids that are tables, from the top: at least two rows and columns of text, no prose, none twice."""
+    """The grids that are tables, from the top: at least two rows and columns of text, no prose, none twice.
+
+    Where two lie on each other, ruled lines are believed before aligned text, and more before less.
+    """
     kept: list[Grid] = []
-    for grid in sorted(map(_without_gaps, grids), key=_size, reverse=True):
-        if _is_table(grid) and not any(share_inside(grid.box, other.box) > _INSIDE for other in kept):
+    for grid in sorted(map(_without_gaps, grids), key=lambda grid: (grid.ruled, _size(grid)), reverse=True):
+        if _is_table(grid) and not any(_lie_on_each_other(grid.box, other.box) for other in kept):
             kept.append(grid)
     return sorted(kept, key=lambda grid: (grid.box.ymin, grid.box.xmin))
 
@@ -72,6 +77,10 @@ def is_made_of_fields(grid: Grid, words: Sequence[Placed], field_boxes: Sequence
 
 def _edges(box: Box) -> tuple[float, float, float, float]:
     return box.xmin, box.ymin, box.xmax, box.ymax
+
+
+def _lie_on_each_other(box: Box, other: Box) -> bool:
+    return max(share_inside(box, other), share_inside(other, box)) > _INSIDE
 
 
 def _size(grid: Grid) -> float:
@@ -116,7 +125,7 @@ def _is_table(grid: Grid) -> bool:
     if grid.ruled:
         return True
     words_per_cell = sum(len(text.split()) for text in filled) / len(filled)
-    return _filled(grid.rows) >= _FEWEST_FILLED and words_per_cell < _MOST_WORDS_PER_CELL
+    return _filled(grid.rows) >= _FEWEST_FILLED_ONCE_CUT and words_per_cell < _MOST_WORDS_PER_CELL
 
 
 def heading_box(grid: Grid) -> Box | None:

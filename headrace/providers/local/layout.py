@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from headrace.prediction import Box, Word
 from headrace.providers.local.geometry import around, middle
@@ -111,15 +113,20 @@ def _direction(text: str) -> str:
 
 def reading_text(lines: Sequence[Line]) -> str:
     """The text of a page, line by line; two columns of prose are read one after the other."""
-    phrases = [phrase for line in lines for phrase in line.phrases]
+    numbered = [(number, phrase) for number, line in enumerate(lines) for phrase in line.phrases]
+    phrases = [phrase for _, phrase in numbered]
     gutter = _gutter(phrases)
     if gutter is None:
-        return "\n".join("  ".join(phrase.text for phrase in line.phrases) for line in lines)
+        return "\n".join(_by_line(numbered))
     first, last, x = gutter
     left = [phrase.text for phrase in phrases[first:last] if phrase.box.xmax <= x]
-    right = [phrase.text for phrase in phrases[first:last] if phrase.box.xmin >= x]
-    before, after = ([phrase.text for phrase in part] for part in (phrases[:first], phrases[last:]))
-    return "\n".join([*before, *left, *right, *after])
+    right = [phrase.text for phrase in phrases[first:last] if phrase.box.xmax > x]
+    return "\n".join([*_by_line(numbered[:first]), *left, *right, *_by_line(numbered[last:])])
+
+
+def _by_line(numbered: Sequence[tuple[int, Phrase]]) -> Iterator[str]:
+    for _, line in groupby(numbered, key=itemgetter(0)):
+        yield "  ".join(phrase.text for _, phrase in line)
 
 
 def _gutter(phrases: Sequence[Phrase]) -> tuple[int, int, float] | None:

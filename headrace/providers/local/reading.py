@@ -61,10 +61,11 @@ def _page(text: PageText, grids: Sequence[Grid] | None, rules: Sequence[LabelRul
         return Page(number=text.number, width=width, height=height, unit="pt", failure="Its tables cannot be read.")
     words = placed(text.words)
     lines = lines_of(words)
-    tables = tables_among(grids)
-    headings = [box for table in tables if (box := heading_box(table)) is not None]
-    found = find_fields(lines, rules, headings=headings, day_first=day_first)
-    field_boxes = boxes_of(found)
+    grids = tables_among(grids)
+    found = find_fields(lines, rules, headings=_headings(grids, ruled_only=True), day_first=day_first)
+    tables = [grid for grid in grids if not is_made_of_fields(grid, words, boxes_of(found))]
+    # Only now is it known which aligned text is a table, so that its headings label no field.
+    found = find_fields(lines, rules, headings=_headings(tables), day_first=day_first)
     return Page(
         number=text.number,
         width=round(width, 2),
@@ -72,14 +73,15 @@ def _page(text: PageText, grids: Sequence[Grid] | None, rules: Sequence[LabelRul
         unit="pt",
         rotation=text.shown.turn,
         fields=tuple(one.field.model_copy(update={"box": _shown(text, one.field.box)}) for one in found),
-        tables=tuple(
-            _shown_table(text, as_table(table, words))
-            for table in tables
-            if not is_made_of_fields(table, words, field_boxes)
-        ),
+        tables=tuple(_shown_table(text, as_table(table, words)) for table in tables),
         text=reading_text(lines),
         words=tuple(Word(text=word.text, box=_shown(text, word.box)) for word in text.words),
     )
+
+
+def _headings(grids: Sequence[Grid], *, ruled_only: bool = False) -> list[Box]:
+    boxes = (heading_box(grid) for grid in grids if grid.ruled or not ruled_only)
+    return [box for box in boxes if box is not None]
 
 
 def _shown_table(text: PageText, table: Table) -> Table:
