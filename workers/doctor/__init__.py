@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def examine(settings: "Settings", services: "Services") -> Iterator[Finding]:
     """Look at each part in turn; one that is broken keeps no other from being looked at."""
+    from headrace.ledger.marker import Marker
     from workers.doctor.broker import examine_broker
     from workers.doctor.ledger import examine_ledger, examine_markers
     from workers.doctor.provider import examine_lanes
@@ -23,10 +24,17 @@ def examine(settings: "Settings", services: "Services") -> Iterator[Finding]:
     yield from found
     if settings.broker_url is not None:
         yield from examine_broker(settings.broker_url)
-    yield examine_ledger(services.ledger)
+    try:
+        ledger = services.ledger
+    except ConfigurationError as error:
+        yield wrong("ledger", str(error), "Correct HEADRACE_LEDGER_URL.")
+        return
+    yield examine_ledger(ledger)
     if table is not None:
         yield from examine_store(services.store, table.routes)
-        yield from examine_markers(services.marker, services.store, table.privates())
+        # The services' own marker would be written where there is none; looking must change nothing.
+        marker = Marker(services.store, ledger, services.clock)
+        yield from examine_markers(marker, services.store, table.privates())
         yield from examine_lanes((route.lane for route in table.routes), settings.api_keys, settings.nanonets_base_url)
 
 
