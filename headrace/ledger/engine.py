@@ -82,13 +82,14 @@ class Database:
             raise LedgerUnavailable(
                 f"The ledger {self._place} gave no connection in time. Run fewer threads, or allow more connections."
             ) from error
-        except DBAPIError as error:
-            if _schema_is_missing(error.orig):
+        except (DBAPIError, sqlite3.Error) as error:
+            said = error.orig if isinstance(error, DBAPIError) else error
+            if _schema_is_missing(said):
                 raise LedgerUnavailable(
                     f"The ledger {self._place} lacks a table or column of this version. Run `headrace migrate`."
                 ) from error
             raise LedgerUnavailable(
-                f"The ledger {self._place} cannot be used: {_first_line(error.orig)}. "
+                f"The ledger {self._place} cannot be used: {_first_line(said)}. "
                 "Check that its server runs and takes our user, or that its folder exists and its disk has room."
             ) from error
 

@@ -71,20 +71,17 @@ class Setup(Database):
 
         SQLite refuses the change at once, whatever the timeout, while another connection is busy.
         """
-        for attempt in range(1, _WAL_TRIES + 1):
-            try:
-                with self._plain_errors():
-                    connection = self._engine.raw_connection()
+        for tries_left in reversed(range(_WAL_TRIES)):
+            with self._plain_errors(), self._engine.connect() as connection:
+                cursor = connection.connection.cursor()
                 try:
-                    connection.cursor().execute("PRAGMA journal_mode = WAL")
-                finally:
-                    connection.close()
-            except sqlite3.OperationalError as error:
-                if attempt == _WAL_TRIES:
-                    raise LedgerUnavailable(f"The ledger {self._place} stays locked: {error}.") from error
-                self._clock.sleep(_WAL_PAUSE_SECONDS)
-            else:
-                return
+                    cursor.execute("PRAGMA journal_mode = WAL")
+                except sqlite3.OperationalError as error:
+                    if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                        raise
+                else:
+                    return
+            self._clock.sleep(_WAL_PAUSE_SECONDS)
 
 
 def _alembic() -> Config:

@@ -19,12 +19,14 @@ def compare(telling: Document, other: Document) -> Order:
     mine, theirs = telling.last_modified, other.last_modified
     if mine is not None and theirs is not None and mine != theirs:
         return Order.NEWER if mine > theirs else Order.OLDER
-    if not telling.sequencer or not other.sequencer or telling.sequencer == other.sequencer:
+    if not telling.sequencer or not other.sequencer:
         return Order.UNDECIDED
     # Sequencers are hexadecimal of unequal length, to be compared padded on the left.
     width = max(len(telling.sequencer), len(other.sequencer))
-    after = telling.sequencer.lower().rjust(width, "0") > other.sequencer.lower().rjust(width, "0")
-    return Order.NEWER if after else Order.OLDER
+    mine_padded, theirs_padded = (one.lower().rjust(width, "0") for one in (telling.sequencer, other.sequencer))
+    if mine_padded == theirs_padded:
+        return Order.UNDECIDED
+    return Order.NEWER if mine_padded > theirs_padded else Order.OLDER
 
 
 def merge(known: Document, telling: Document) -> Document:

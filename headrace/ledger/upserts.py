@@ -18,11 +18,11 @@ def insert_or_update(
     tx: Connection, table: Table, row: Mapping[str, Any], *, where: ColumnElement[bool] | None = None
 ) -> bool:
     """Insert the row, or write it over the one with its key where that one meets `where`; whether it was written."""
-    key = [column.name for column in table.primary_key]
-    statement = _insert(tx, table).values(**row)
-    others = {name: value for name, value in row.items() if name not in key}
-    written = tx.execute(statement.on_conflict_do_update(index_elements=key, set_=others, where=where))
-    return written.rowcount == 1
+    key = list(table.primary_key)
+    names = [column.name for column in key]
+    others = {name: value for name, value in row.items() if name not in names}
+    statement = _insert(tx, table).values(**row).on_conflict_do_update(index_elements=names, set_=others, where=where)
+    return tx.execute(statement.returning(*key)).one_or_none() is not None
 
 
 def _insert(tx: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
