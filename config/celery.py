@@ -5,7 +5,7 @@ docs/decisions.md has the measurements behind each value.
 
 from typing import Any
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 # One queue a kind of work: what blocks one kind never blocks another.
 QUEUES = ("route", "submit", "poll", "local", "export", "maintenance")
@@ -53,7 +53,8 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         # Real on prefork only; everything on threads has deadlines of its own.
         "task_time_limit": LONGEST_TASK_SECONDS,
         "task_soft_time_limit": LONGEST_TASK_SECONDS - 10,
-        "task_queues": [Queue(name) for name in QUEUES],
+        # Each with an exchange and key of its own: on a shared one every queue would get every message.
+        "task_queues": [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES],
         "task_default_queue": "maintenance",
         "task_create_missing_queues": False,
         "enable_utc": True,

@@ -150,7 +150,8 @@ def _come_back(services: Services, turn: Turn, entry: PollJob, route: Route, det
         services.ledger.postpone(turn, entry, services.clock.now() + delay)
         return
     text = (
-        f"No answer after {entry.polls + 1} polls ({detail or 'pending'}). The job {entry.job.id} is accepted and paid: "
+        f"No answer after {entry.polls + 1} polls ({detail or 'pending'}). "
+        f"The job {entry.job.id} is accepted and paid; "
         "`headrace retry` asks for it again, and pays nothing."
     )
     # The submission stays accepted, so that a retry takes the same job up.

@@ -63,7 +63,8 @@ def _counted(held: Held, chosen: Route) -> dict[str, Any]:
     capabilities = services.provider(chosen.lane).capabilities
     if count.media_type not in capabilities.media_types:
         raise UnsupportedType(
-            f"The content is {count.media_type}; {chosen.provider} takes {', '.join(sorted(capabilities.media_types))}. "
+            f"The content is {count.media_type}; {chosen.provider} takes "
+            f"{', '.join(sorted(capabilities.media_types))}. "
             "Convert it, or send it by another route."
         )
     mode = choose_mode(count.pages, chosen) if capabilities.asynchronous else _within_limit(count, chosen)
