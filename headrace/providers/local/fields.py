@@ -1,6 +1,7 @@
 """Fields: where a route's labels stand on a page, and the values that belong to them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.labels import LabelRule
@@ -16,6 +17,8 @@ _FURTHEST_BELOW = 2.5
 _MOST_WORDS_WITHOUT_COLON = 4
 # How sure a value is that reads as its kind, and one that does not.
 _EXACT, _OTHER_KIND = 1.0, 0.5
+# No date or amount has more words; what follows on its line is not tried further.
+_MOST_WORDS_OF_A_KIND = 12
 _MARKS = ":.#"
 
 _Names = dict[tuple[str, ...], LabelRule]
@@ -51,8 +54,10 @@ def find_fields(
     """
     names = _names(rules)
     hits = [hit for number, line in enumerate(lines) for hit in _hits(number, line, names, headings)]
-    taken = {(hit.line, hit.phrase) for hit in hits if hit.first == 0}
-    search = _Search(lines, hits, taken, day_first)
+    starts: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for hit in hits:
+        starts[hit.line, hit.phrase].append(hit.first)
+    search = _Search(lines, starts, day_first)
     return [found for hit in hits if (found := search.field(hit)) is not None]
 
 
@@ -110,15 +115,17 @@ def _is_in(box: Box, others: Sequence[Box]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
+    """The lines of a page, and where labels start in their phrases."""
+
     lines: Sequence[Line]
-    hits: Sequence[_Hit]
-    taken: set[tuple[int, int]]
+    starts: Mapping[tuple[int, int], Sequence[int]]
     day_first: bool
 
     def field(self, hit: _Hit) -> FoundField | None:
         candidates = list(self._candidates(hit))
         for words in candidates:
-            for length in range(len(words), 0, -1):
+            longest = len(words) if hit.rule.kind == "text" else min(len(words), _MOST_WORDS_OF_A_KIND)
+            for length in range(longest, 0, -1):
                 value = self._value(hit.rule, text_of(words[:length]))
                 if value is not None:
                     return self._found(hit, words[:length], value, _EXACT)
@@ -165,22 +172,14 @@ class _Search:
     def _right(self, hit: _Hit) -> Sequence[Placed]:
         phrases = self.lines[hit.line].phrases
         same = phrases[hit.phrase].words
-        end = min(
-            (
-                other.first
-                for other in self.hits
-                if (other.line, other.phrase) == (hit.line, hit.phrase) and other.first >= hit.last
-            ),
-            default=len(same),
-        )
+        labels = (start for start in self.starts[hit.line, hit.phrase] if start >= hit.last)
+        end = min(labels, default=len(same))
         rest = same[hit.last : end]
         if rest:
             is_sentence = not hit.colon and hit.rule.kind == "text" and len(rest) > _MOST_WORDS_WITHOUT_COLON
             return () if is_sentence else rest
         following = hit.phrase + 1
-        if end < len(same) or following >= len(phrases) or (hit.line, following) in self.taken:
-            return ()
-        return self._before_next_label(hit.line, following)
+        return () if following >= len(phrases) else self._before_label(hit.line, following)
 
     def _below(self, hit: _Hit) -> Sequence[Placed]:
         phrase = self.lines[hit.line].phrases[hit.phrase]
@@ -195,13 +194,13 @@ class _Search:
             under = [(_shared_width(label, other), index) for index, other in enumerate(phrases)]
             shared, index = max(under, default=(0.0, 0), key=lambda item: item[0])
             if shared > 0:
-                return () if (number, index) in self.taken else self._before_next_label(number, index)
+                return self._before_label(number, index)
         return ()
 
-    def _before_next_label(self, line: int, phrase: int) -> Sequence[Placed]:
+    def _before_label(self, line: int, phrase: int) -> Sequence[Placed]:
+        """The words of a phrase up to the first label in it; none where it starts with one."""
         words = self.lines[line].phrases[phrase].words
-        starts = [hit.first for hit in self.hits if (hit.line, hit.phrase) == (line, phrase)]
-        return words[: min(starts, default=len(words))]
+        return words[: min(self.starts.get((line, phrase), ()), default=len(words))]
 
 
 def _shared_width(label: Box, phrase: Phrase) -> float:

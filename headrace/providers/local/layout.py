@@ -13,7 +13,7 @@ from headrace.providers.local.geometry import around, middle
 _PHRASE_GAP = 0.9
 # A gutter between two columns of prose: at least so wide, beside so many phrases of so many words.
 _GUTTER_PT = 9.0
-_GUTTER_STEP_PT = 3.0
+_GUTTER_STEPS = 80
 _FEWEST_PHRASES_IN_COLUMN = 5
 _FEWEST_WORDS_IN_PROSE = 4.0
 
@@ -136,13 +136,16 @@ def _gutter(phrases: Sequence[Phrase]) -> tuple[int, int, float] | None:
     boxes = [phrase.box for phrase in phrases]
     left, right = min(box.xmin for box in boxes), max(box.xmax for box in boxes)
     best: tuple[int, int, float] | None = None
-    x = left + 0.3 * (right - left)
-    while x < left + 0.7 * (right - left):
-        for first, last in _uncrossed(boxes, x - _GUTTER_PT / 2, x + _GUTTER_PT / 2):
+    for step in range(_GUTTER_STEPS):
+        # Columns of prose share the page about evenly.
+        x = left + (0.3 + 0.4 * step / _GUTTER_STEPS) * (right - left)
+        for start, last in _uncrossed(boxes, x - _GUTTER_PT / 2, x + _GUTTER_PT / 2):
+            # Short lines above the columns, such as a date, are not of them.
+            long = (n for n in range(start, last) if len(phrases[n].words) >= _FEWEST_WORDS_IN_PROSE)
+            first = next(long, last)
             longer = best is None or last - first > best[1] - best[0]
             if longer and _is_prose_on_both_sides(phrases[first:last], x):
                 best = (first, last, x)
-        x += _GUTTER_STEP_PT
     return best
 
 

@@ -1,0 +1,154 @@
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from headrace.document import SubmissionKey
+from headrace.errors import EncryptedDocument, NeedsOcr, UnreadableDocument
+from headrace.providers import Job, Provider, Request
+from headrace.providers.local import LabelRule, LocalProvider, read_document
+from headrace.states import Mode
+from tests.local.pages import draw, scan
+from tests.pdfs import make_pdf
+
+TOTAL = LabelRule(label="total", kind="amount")
+
+
+@dataclass
+class Bytes:
+    """A document in memory, as a source."""
+
+    content: bytes
+    name: str = "document.pdf"
+    media_type: str = "application/pdf"
+    url: str | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.content
+
+    def read(self) -> bytes:
+        return self.content
+
+
+def request(pages=None, rules=(TOTAL,)):
+    return Request(
+        key=SubmissionKey("0" * 32, 1, "local", "all", 1),
+        model="default",
+        mode=Mode.SYNC,
+        send_before=datetime(2026, 1, 1, tzinfo=UTC),
+        pages=pages,
+        metadata={"vendor": "mill"},
+        rules=rules,
+    )
+
+
+def test_the_answer_is_the_prediction_and_reads_back():
+    provider: Provider = LocalProvider()
+    answer = provider.submit(Bytes(draw([[(20, 200, "Total: 12.00")]])), request())
+    assert provider.read(answer.raw, "default") == answer.prediction
+    assert answer.prediction.metadata == {"vendor": "mill"}
+    assert answer.prediction.key == f"{'0' * 32}-1-local-all-1"
+    assert json.loads(answer.raw)["pages"][0]["fields"][0]["value"] == "12.00"
+
+
+def test_it_has_no_jobs():
+    assert LocalProvider().fetch([]) == {}
+    with pytest.raises(ValueError, match="accepts no jobs"):
+        LocalProvider().fetch([Job("1", "default")])
+
+
+def test_a_part_keeps_the_numbers_of_its_pages():
+    pages = read_document(make_pdf(5), (), pages=(2, 3))
+    assert [(page.number, page.text) for page in pages] == [(2, "Page 2 of 5"), (3, "Page 3 of 5")]
+
+
+def test_pages_that_are_not_there_are_refused():
+    with pytest.raises(UnreadableDocument, match="Pages 2 to 9 were asked for; the document has the pages 1 to 3"):
+        read_document(make_pdf(3), (), pages=(2, 9))
+
+
+def test_boxes_are_in_pt_from_the_top_left():
+    (page,) = read_document(draw([[(20, 200, "Total: 12.00")]]), (TOTAL,))
+    assert (page.width, page.height, page.unit, page.rotation) == (400, 300, "pt", 0)
+    box = page.fields[0].box
+    assert box is not None
+    assert box.xmin == pytest.approx(52, abs=3)
+    assert box.ymin < 100 < box.ymax
+    assert [word.text for word in page.words] == ["Total:", "12.00"]
+
+
+@pytest.mark.parametrize(
+    ("rotation", "edges"),
+    [
+        (90, {"xmin": 87.5, "ymin": 20}),
+        (180, {"xmax": 380, "ymin": 87.5}),
+        (270, {"xmax": 312.5, "ymax": 280}),
+    ],
+)
+def test_boxes_are_where_a_turned_page_shows_them(rotation, edges):
+    # reportlab swaps the sides of a page that it turns by a quarter, so a viewer shows 400 by 300 pt each time.
+    (page,) = read_document(draw([[(20, 90, "Total: 12.00")]], rotation=rotation), (TOTAL,))
+    assert (page.rotation, page.width, page.height) == (rotation, 400, 300)
+    assert page.text == "Total: 12.00"
+    assert [field.value for field in page.fields] == ["12.00"]
+    box = page.words[0].box
+    assert box is not None
+    assert {edge: getattr(box, edge) for edge in edges} == pytest.approx(edges, abs=1.5)
+
+
+def test_a_scan_needs_a_provider_that_reads_pictures():
+    with pytest.raises(NeedsOcr, match=r"without one: 1\. Route it to a provider that reads scans"):
+        read_document(scan(), ())
+
+
+def test_a_stamp_does_not_make_a_scan_readable():
+    with pytest.raises(NeedsOcr):
+        read_document(scan(stamp="Received 3 March"), ())
+
+
+def test_one_scanned_page_among_others_is_named():
+    with pytest.raises(NeedsOcr, match=r"without one: 2\."):
+        read_document(scan(first_page="A cover that has text"), ())
+
+
+def test_a_blank_page_is_an_empty_page():
+    (page,) = read_document(draw([[]]), (TOTAL,))
+    assert (page.text, page.words, page.fields, page.tables, page.failure) == ("", (), (), (), None)
+
+
+def test_a_password_is_asked_for():
+    with pytest.raises(EncryptedDocument, match="needs a password"):
+        read_document(make_pdf(1, password="secret"), ())
+
+
+def test_an_owner_password_does_not_keep_us_from_reading():
+    (page,) = read_document(make_pdf(1, owner_password="secret"), ())
+    assert page.text == "Page 1 of 1"
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text", b"%PDF-1.7\n", make_pdf(1)[:200]])
+def test_damage_is_told(content):
+    with pytest.raises(UnreadableDocument):
+        read_document(content, ())
+
+
+def test_no_temporary_file_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    read_document(make_pdf(1), ())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_the_provider_loads_nothing_heavy():
+    heavy = "{'camelot', 'cv2', 'numpy', 'pandas', 'playa', 'pypdfium2'}"
+    script = f"import sys, headrace.providers.local; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
