@@ -8,7 +8,7 @@ HeadraceError
 │   └── PredictionRejected  the provider refused for good (400, 401, 402, 403, 404, other 4xx), or failed
 ├── TransientError          nothing was paid and trying again may help
 │   ├── RateLimited, ProviderUnavailable, NotSent
-│   └── StorageUnavailable
+│   └── StorageUnavailable, QueueUnavailable
 ├── InDoubt                 a paid request may have been taken: nobody retries, it is held
 ├── StorageError            what the object store answers: ObjectNotFound, PreconditionFailed, StorageRefused
 ├── LedgerError             StaleClaim: somebody else has the run; LedgerUnavailable, ForeignLedger
@@ -150,6 +150,10 @@ class StorageUnavailable(TransientError):
     """The object store cannot be reached, or answers with a fault of its own."""
 
     reason = Reason.STORAGE
+
+
+class QueueUnavailable(TransientError):
+    """The queue of bucket notifications cannot be reached, is not there, or refuses us."""
 
 
 class InDoubt(HeadraceError):

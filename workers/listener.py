@@ -1,0 +1,89 @@
+"""The listener: the process that learns of new objects. It keeps every door open until it is stopped."""
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+import structlog
+
+from config.settings import Settings, environment, load_settings
+from headrace.errors import ConfigurationError, LedgerUnavailable, StorageError, TransientError
+from workers.bucket_queue import bucket_queue
+from workers.doors import Door, QueueDoor, watch_doors
+from workers.logging import configure_logging
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+def keep_open(door: Door, stop: threading.Event, first_pause_seconds: float = FIRST_PAUSE_SECONDS) -> None:
+    """Look through a door again and again until stopped; where a server is away, wait longer and longer."""
+    pause_seconds = first_pause_seconds
+    while not stop.is_set():
+        try:
+            next_look_seconds = door.look()
+        except (TransientError, LedgerUnavailable, StorageError) as error:
+            log.warning("door is waiting", door=door.name, seconds=pause_seconds, why=str(error))
+            stop.wait(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+        else:
+            pause_seconds = first_pause_seconds
+            stop.wait(next_look_seconds)
+
+
+def listen(doors: Sequence[Door], stop: threading.Event) -> None:
+    """Keep every door open, each in its thread, until stopped.
+
+    Where one fails in an unforeseen way all are closed and its error is raised: the supervisor starts the process anew.
+    """
+    with ThreadPoolExecutor(len(doors), "door") as pool:
+        running = [pool.submit(keep_open, door, stop) for door in doors]
+        wait(running, return_when=FIRST_COMPLETED)
+        stop.set()
+    for ended in running:
+        ended.result()
+
+
+def main() -> None:
+    """Run the listener until SIGTERM or SIGINT; a mistake in the configuration ends it with status 3."""
+    try:
+        settings = load_settings(environment())
+        configure_logging(settings.log_level, settings.log_format, settings.secrets())
+        doors = _doors(settings)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(3) from None
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("listener started", doors=[door.name for door in doors])
+    listen(doors, stop)
+    log.info("listener stopped")
+
+
+def _doors(settings: Settings) -> list[Door]:
+    from workers.factory import build_services
+
+    services = build_services(settings)
+    doors: list[Door] = []
+    if settings.watch_seconds > 0:
+        doors += watch_doors(
+            services.routes, services.store, services.ledger, services.hints.hint, settings.watch_seconds
+        )
+    queue = bucket_queue(settings)
+    if queue is not None:
+        doors.append(QueueDoor(queue, services.ledger, services.routes, services.hints.hint))
+    if not doors:
+        raise ConfigurationError(
+            "The listener has nothing to listen to: HEADRACE_WATCH_SECONDS is 0 and HEADRACE_SQS_QUEUE_URL is not set. "
+            "Set one of them, or do not start it."
+        )
+    return doors
+
+
+if __name__ == "__main__":
+    main()
