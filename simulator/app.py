@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from simulator.bill import bill
 from simulator.bodies import error
 from simulator.journal import Journal
 from simulator.models import Models
@@ -47,7 +48,7 @@ class _Controls:
         return JSONResponse({"status": "ok", "simulated": True, "engine": self._engine})
 
     async def _bill(self, _request: Request) -> Response:
-        return JSONResponse(self._journal.bill())
+        return JSONResponse(bill(self._journal.accepted))
 
     async def _faults(self, request: Request) -> Response:
         if request.method == "DELETE":

@@ -3,8 +3,7 @@
 import fcntl
 import os
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -49,7 +48,7 @@ class Accepted(BaseModel):
 
 
 def account_of(api_key: str) -> str:
-    """How an API key is named in journal and bill: 12 hex digits of its SHA-256."""
+    """How an API key is named in the journal: 12 hex digits of its SHA-256."""
     return sha256(api_key.encode()).hexdigest()[:12]
 
 
@@ -82,19 +81,10 @@ class Journal:
     def files(self, model: str) -> Iterator[File]:
         return (file for file in self._files.values() if file.model == model)
 
-    def bill(self) -> dict[str, object]:
-        """Per account what it would have paid, and how often each of its submissions was billed."""
-        accounts: dict[str, list[Accepted]] = defaultdict(list)
-        for accepted in self._accepted:
-            accounts[accepted.account].append(accepted)
-        submissions = Counter(accepted.submission for accepted in self._accepted if accepted.submission is not None)
-        return {
-            "simulated": True,
-            "requests": len(self._accepted),
-            "pages": sum(accepted.pages for accepted in self._accepted),
-            "billed_twice": sorted(key for key, times in submissions.items() if times > 1),
-            "accounts": {account: _account_bill(of_account) for account, of_account in accounts.items()},
-        }
+    @property
+    def accepted(self) -> Sequence[Accepted]:
+        """Every request that was taken, oldest first."""
+        return self._accepted
 
     def close(self) -> None:
         if self._line is not None:
@@ -110,29 +100,25 @@ class Journal:
             raise JournalMistake(f"{path} cannot be written: {error.strerror}.") from error
         try:
             fcntl.flock(self._line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._read_back(self._line)
         except BlockingIOError as error:
+            self._line.close()
             raise JournalMistake(f"{path} is in use by another simulator; stop it, or choose another file.") from error
-        self._line.seek(0)
+        except ValidationError as error:
+            self._line.close()
+            raise JournalMistake(f"{path} is not a journal of this simulator; choose another file.") from error
+
+    def _read_back(self, lines: IO[bytes]) -> None:
+        lines.seek(0)
         whole_bytes = 0
-        for line in self._line:
+        for line in lines:
             # A kill in the middle of a write leaves half a line: that request was never answered.
             if not line.endswith(b"\n"):
                 break
-            try:
-                self._remember(Accepted.model_validate_json(line))
-            except ValidationError as error:
-                raise JournalMistake(f"{path} is not a journal of this simulator; choose another file.") from error
+            self._remember(Accepted.model_validate_json(line))
             whole_bytes += len(line)
-        self._line.truncate(whole_bytes)
+        lines.truncate(whole_bytes)
 
     def _remember(self, accepted: Accepted) -> None:
         self._accepted.append(accepted)
         self._files.update({file.id: file for file in accepted.files})
-
-
-def _account_bill(accepted: list[Accepted]) -> dict[str, object]:
-    return {
-        "requests": len(accepted),
-        "pages": sum(request.pages for request in accepted),
-        "submissions": dict(Counter(request.submission for request in accepted if request.submission is not None)),
-    }

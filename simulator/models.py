@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from headrace.providers.local import LabelRule
+
 _INVENTED_LABELS = ("invoice_number", "invoice_date", "seller_address", "total")
 
 
@@ -13,15 +15,7 @@ class ModelsMistake(Exception):
     """The models file cannot be used; the text says why."""
 
 
-class Rule(BaseModel):
-    """What a model looks for: a label, and what else the local engine's rules say of it (checked there)."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    label: str = Field(min_length=1)
-
-
-Rules = tuple[Rule, ...]
+Rules = tuple[LabelRule, ...]
 
 
 class Model(BaseModel):
@@ -59,5 +53,5 @@ class Models:
     def rules(self, model: str) -> Rules | None:
         """What a model looks for; None where it does not exist."""
         if self._known is None:
-            return tuple(Rule(label=label) for label in _INVENTED_LABELS)
+            return tuple(LabelRule(label=label) for label in _INVENTED_LABELS)
         return self._known.get(model)

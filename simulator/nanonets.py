@@ -31,6 +31,8 @@ from simulator.uploads import BadUpload, Upload, take
 log = structlog.get_logger()
 
 MOST_FIELD_BYTES = 64 * 1024 * 1024
+# Page ids are UUIDs of version 1. A node with this first bit is nobody's network card (RFC 9562, section 6.10).
+_NODE = 0x01_73_69_6D_75_6C
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1>simulated</body></html>"
 
 
@@ -162,7 +164,7 @@ class Nanonets:
                 metadata=metadata,
                 asynchronous=asynchronous,
                 pages=upload.pages,
-                page_ids=tuple(str(uuid1()) for _ in upload.pages),
+                page_ids=tuple(str(uuid1(_NODE)) for _ in upload.pages),
                 failing=_failing(order, upload),
                 accepted_at=now,
                 ready_at=now + later,
@@ -175,15 +177,16 @@ class Nanonets:
         self._journal.append(accepted)
         log.info("document billed", submission=accepted.submission, pages=accepted.pages, asynchronous=asynchronous)
         for file in files:
-            self._reader.read(file)
+            self._reader.begin(file)
         return files
 
     async def _answer(self, files: Sequence[File], *, asynchronous: bool) -> Json:
         if asynchronous:
             return self._bodies.accepted(files, self._options.accept_shape)
         await asyncio.sleep(max(self._options.sync_seconds, files[0].ready_at - time.time()))
-        pages = [await asyncio.wrap_future(self._reader.read(file)) for file in files]
-        return self._bodies.predicted(list(zip(files, pages, strict=True)))
+        for file in files:
+            await asyncio.wrap_future(self._reader.begin(file))
+        return self._bodies.predicted([(file, self._reader.pages(file) or ()) for file in files])
 
     async def _by_file(self, request: Request, caller: Caller) -> Response:
         file = self._journal.file(caller.model, request.path_params["file"])
@@ -219,8 +222,9 @@ class Nanonets:
 
     def _ready_pages(self, file: File) -> tuple[Page, ...] | None:
         """The file's pages; None while it takes its time."""
-        reading = self._reader.read(file)
-        return reading.result() if reading.done() and time.time() >= file.ready_at else None
+        # After a restart nobody reads it yet.
+        self._reader.begin(file)
+        return self._reader.pages(file) if time.time() >= file.ready_at else None
 
     async def _ordered(self, request: Request, order: Order) -> Response:
         """The fault that was ordered."""
@@ -242,9 +246,10 @@ def _api_key(authorization: str) -> str:
     if scheme.lower() != "basic":
         return ""
     try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+        key, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return ""
+    return "" if password else key
 
 
 def _submission(metadata: str) -> str | None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HOST = "127.0.0.1"
-_GRACE_SECONDS = 2
+_GRACE_SECONDS = 1
 
 
 class PortTaken(Exception):
@@ -48,11 +48,15 @@ def listen(port: int) -> socket.socket:
     return listening
 
 
-def serve(app: Starlette, listening: socket.socket) -> None:
-    """Answer until SIGTERM or SIGINT, then SystemExit with status 0."""
-    # uvicorn stops in order and then raises the signal again, for whoever handled it before.
+def exit_on_signals() -> None:
+    """SIGTERM and SIGINT end the process with status 0; the server first stops in order."""
+    # uvicorn takes the signals while it serves, and then raises them again for whoever had them before.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+        signal.signal(number, _exit)
+
+
+def serve(app: Starlette, listening: socket.socket) -> None:
+    """Answer until a signal says to stop."""
     config = uvicorn.Config(
         app,
         http=CuttableConnection,
@@ -67,5 +71,5 @@ def serve(app: Starlette, listening: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _stop(_number: int, _frame: object) -> None:
+def _exit(_number: int, _frame: object) -> None:
     sys.exit(0)
