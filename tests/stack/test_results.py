@@ -111,7 +111,7 @@ def test_a_hostile_key_is_shown_as_what_it_is():
     out.print(table_of([seen]))
     Lines(out).show([seen], {})
     text = out.file.getvalue()
-    assert text.count(r"inbox/local/[red]a\x1b[31m.pdf") == 2
+    assert text.count(r"local/[red]a\x1b[31m.pdf") == 2
     assert "\x1b" not in text
     assert "2 pages, route local, sync, failed (encrypted)" in text
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from rich.console import Console
@@ -18,7 +18,7 @@ from workers.stack.environment import Plan, simulated_routes
 from workers.stack.errors import StackError
 from workers.stack.folder import DataFolder
 from workers.stack.progress import Lines, Seen, progress_on
-from workers.stack.results import copy_outputs, first_rows, outcome
+from workers.stack.results import Outcome, copy_outputs, first_rows, outcome, telling
 from workers.stack.stopping import StopRequest
 from workers.stack.summary import FIELD_PREVIEW, print_outcomes, print_places, print_rows, table_row_columns
 from workers.stack.supervisor import Supervisor
@@ -43,6 +43,7 @@ class Onlooker:
     services: Services
     stop: StopRequest
     clock: Clock
+    started_at: datetime
 
     def say(self, text: str) -> None:
         """A line for the person who started the stack."""
@@ -82,16 +83,23 @@ class Onlooker:
         if not outcomes:
             return
         self.console.print()
-        print_outcomes(self.console, outcomes)
-        fields = first_rows(services.store, outcomes, "fields", PREVIEW_ROWS)
-        print_rows(self.console, "The first rows of one file of fields:", fields, FIELD_PREVIEW)
-        table_rows = first_rows(services.store, outcomes, "table_rows", PREVIEW_ROWS)
-        print_rows(self.console, "The first rows of one file of table_rows:", table_rows, table_row_columns(table_rows))
+        print_outcomes(self.console, outcomes, self.started_at)
+        self._preview(outcomes)
         self._copy()
         output = ", ".join(sorted({route.output for route in services.routes.routes}))
         outbox = self.folder.outbox if planned.own_routes else None
         simulated = [route.name for route in simulated_routes(planned, services.routes)]
         print_places(self.console, outbox, output, simulated)
+
+    def _preview(self, outcomes: Sequence[Outcome]) -> None:
+        one = telling(outcomes)
+        if one is None:
+            return
+        fields = first_rows(self.services.store, one, "fields", PREVIEW_ROWS)
+        table_rows = first_rows(self.services.store, one, "table_rows", PREVIEW_ROWS)
+        key = one.run.document.key
+        print_rows(self.console, f"The first fields of {key}:", fields, FIELD_PREVIEW)
+        print_rows(self.console, f"The first table rows of {key}:", table_rows, table_row_columns(table_rows))
 
     def _copy(self) -> None:
         if not self.planned.own_routes:

@@ -25,6 +25,7 @@ _COMMON = f"""\
 bucket = "{INBOX}"
 output = "s3://{OUTBOX}/rows"
 private = "s3://{OUTBOX}-private/headrace"
+columns = ["Item", "Description", "Quantity", "Price", "Amount"]
 """
 
 _LOCAL = f"""

@@ -35,7 +35,7 @@ class Seen:
     @classmethod
     def of(cls, document: Document, run: Run | None) -> Self:
         """What to show of a document; `run` is None until the listener has recorded it."""
-        place = shown(f"{document.bucket}/{document.key}")
+        place = shown(document.key)
         if run is None:
             return cls(place, "", "", "", "dropped", "", has_ended=False)
         reason = f" ({run.reason})" if run.reason is not None else ""
@@ -53,7 +53,7 @@ class Seen:
     def line(self) -> str:
         """The same in a line of text."""
         facts = (
-            f"{self.pages} pages" if self.pages else "",
+            f"{self.pages} page{'' if self.pages == '1' else 's'}" if self.pages else "",
             f"route {self.route}" if self.route else "",
             self.mode,
             self.state,

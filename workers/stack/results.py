@@ -69,14 +69,22 @@ def _manifest(store: ObjectStore, keys: OutputKeys) -> Manifest | None:
         return None
 
 
-def first_rows(store: ObjectStore, outcomes: Sequence[Outcome], kind: str, most: int) -> list[Mapping[str, Any]]:
-    """The first rows of the first file of this kind that has any."""
-    for one in outcomes:
-        file = one.file(kind)
-        if file is not None and file.rows:
-            body = store.read(one.bucket, file.key, length=LARGEST_PREVIEW_BYTES)
-            return [json.loads(line) for line in body.splitlines()[:most]]
-    return []
+def telling(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The one to show rows of: most fields a page, among those that have table rows if any has."""
+    with_fields = [one for one in outcomes if one.rows("fields")]
+    with_tables = [one for one in with_fields if one.rows("table_rows")]
+    return max(
+        with_tables or with_fields, key=lambda one: one.rows("fields") / max(one.run.pages or 1, 1), default=None
+    )
+
+
+def first_rows(store: ObjectStore, shown: Outcome, kind: str, most: int) -> list[Mapping[str, Any]]:
+    """The first rows of this kind."""
+    file = shown.file(kind)
+    if file is None:
+        return []
+    body = store.read(shown.bucket, file.key, length=LARGEST_PREVIEW_BYTES)
+    return [json.loads(line) for line in body.splitlines()[:most]]
 
 
 def copy_outputs(store: ObjectStore, location: Location, folder: Path) -> int:

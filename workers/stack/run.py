@@ -1,6 +1,8 @@
 """`headrace run`: the whole pipeline on this machine, with the samples, until somebody stops it."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,6 +15,7 @@ from headrace.document import Document
 from headrace.storage import Location
 from tasks.services import Services
 from workers.factory import build_services
+from workers.logging import configure_logging
 from workers.stack import processes_file
 from workers.stack.drops import drop_samples, lying_documents, sample_files
 from workers.stack.environment import Plan, Secrets, plan, simulated_routes, write_down
@@ -26,6 +29,7 @@ from workers.stack.stopping import StopRequest
 from workers.stack.supervisor import Supervisor
 
 MOST_SHOWN = 500
+PIPE_WIDTH = 160
 
 ENDED, NOT_ENDED, INTERRUPTED = 0, 1, 130
 
@@ -44,7 +48,7 @@ def run(once: bool, environ: Mapping[str, str] | None = None, console: Console |
         try:
             folder.make()
             with folder.locked():
-                return _Session(settings, environ, folder, console or Console(), stop, SystemClock()).run(once=once)
+                return _Session(settings, environ, folder, console or _console(), stop, SystemClock()).run(once=once)
         except StopAsked:
             return INTERRUPTED if once else ENDED
         except OSError as error:
@@ -52,6 +56,11 @@ def run(once: bool, environ: Mapping[str, str] | None = None, console: Console |
             if full is None:
                 raise
             raise full from error
+
+
+def _console() -> Console:
+    # Wide enough that a pipe or a log gets one line a row.
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 @dataclass
@@ -83,16 +92,27 @@ class _Session:
         check_accounts(table, settings)
         write_down(self.folder, keys, planned)
         supervisor = self._supervisor(planned, table, environ, keys)
-        try:
-            return self._at_work(supervisor, planned, build_services(settings), once=once)
-        finally:
-            self.say("Stopping; work under way is finished first. Ctrl-C again stops at once.")
-            supervisor.stop()
-            self.say("Stopped. A second start finds everything again.")
+        with self._logs_in_the_folder(settings):
+            try:
+                return self._at_work(supervisor, planned, build_services(settings), once=once)
+            finally:
+                self.say("Stopping; work under way is finished first. Ctrl-C again stops at once.")
+                supervisor.stop()
+                self.say("Stopped. A second start finds everything again.")
 
     def say(self, text: str) -> None:
         """A line for the person who started us."""
         self.console.print(Text(text), soft_wrap=True)
+
+    @contextmanager
+    def _logs_in_the_folder(self, settings: Settings) -> Iterator[None]:
+        """Keep the terminal for the table: what we log goes where the children's logs are."""
+        with self.folder.log("run").open("a", encoding="utf-8") as stream:
+            configure_logging(settings.log_level, settings.log_format, settings.secrets(), stream=stream)
+            try:
+                yield
+            finally:
+                configure_logging(settings.log_level, settings.log_format, settings.secrets())
 
     def _supervisor(self, planned: Plan, table: RouteTable, environ: Mapping[str, str], keys: Secrets) -> Supervisor:
         servers = [
@@ -112,13 +132,14 @@ class _Session:
         return Supervisor(groups, self.folder.processes_file, self.clock, self.stop)
 
     def _at_work(self, supervisor: Supervisor, planned: Plan, services: Services, *, once: bool) -> int:
+        started_at = self.clock.now()
         self.say(f"Starting under {self.folder.path} …")
         supervisor.start(up_to=sum(server is not None for server in (planned.valkey, planned.s3)))
         _prepare(services, planned)
         supervisor.start()
         documents = self._documents(services, planned)
         self.say(f"Up. {len(documents)} documents are looked after; logs are in {self.folder.path / 'logs'}.")
-        onlooker = Onlooker(self.console, self.folder, planned, supervisor, services, self.stop, self.clock)
+        onlooker = Onlooker(self.console, self.folder, planned, supervisor, services, self.stop, self.clock, started_at)
         ended = onlooker.watch(documents, limited=once)
         onlooker.tell(documents)
         if once:

@@ -1,6 +1,7 @@
 """The last words of a run of the stack: what came out, what it cost, where it lies."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,23 @@ from rich.text import Text
 from workers.cli.output import in_cell, shown
 from workers.stack.results import Outcome
 
-FIELD_PREVIEW = ("key", "page", "label", "text", "value", "score")
+FIELD_PREVIEW = ("page", "label", "text", "value", "score")
 # The first columns say where a table row comes from; the preview is about what it says.
+NUMBERS = frozenset({"seconds", "pages", "page", "fields", "table rows", "cost", "score", "table", "row"})
 TABLE_PREVIEW_LEFT_OUT = frozenset(
-    {"document", "run", "bucket", "route", "provider", "model", "metadata", "schema_version"}
+    {"document", "run", "bucket", "key", "route", "provider", "model", "metadata", "schema_version"}
 )
 
 
-def print_outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
-    """One row a document, and the sums."""
+def print_outcomes(console: Console, outcomes: Sequence[Outcome], started_at: datetime) -> None:
+    """One row a document, and the sums: all that was paid, and what of it since this start."""
     table = _table("document", "state", "seconds", "pages", "fields", "table rows", "cost")
     for one in outcomes:
         run = one.run
         reason = f" ({run.reason})" if run.reason is not None else ""
         table.add_row(
             *_cells(
-                f"{run.document.bucket}/{run.document.key}",
+                run.document.key,
                 run.state + reason,
                 None if one.seconds is None else round(one.seconds, 1),
                 run.pages,
@@ -37,20 +39,25 @@ def print_outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
             )
         )
     console.print(table)
+    new = [one for one in outcomes if one.run.created_at is not None and one.run.created_at >= started_at]
     console.print(
         f"{len(outcomes)} documents, {sum(one.run.pages or 0 for one in outcomes)} pages, "
         f"{sum(one.rows('fields') for one in outcomes)} fields, "
         f"{sum(one.rows('table_rows') for one in outcomes)} table rows, "
-        f"cost {in_cell(float(sum(one.run.cost or 0 for one in outcomes)))}.",
+        f"cost {in_cell(_cost(outcomes))}, of which {in_cell(_cost(new))} in this start.",
         highlight=False,
     )
+
+
+def _cost(outcomes: Sequence[Outcome]) -> float:
+    return float(sum(one.run.cost or 0 for one in outcomes))
 
 
 def print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """The first rows of one file."""
     if not rows:
         return
-    console.print(f"\n{title}", highlight=False)
+    console.print(Text(f"\n{shown(title)}"), soft_wrap=True)
     table = _table(*columns)
     for row in rows:
         table.add_row(*_cells(*(row.get(column) for column in columns)))
@@ -58,8 +65,9 @@ def print_rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]], 
 
 
 def table_row_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns of a table row that say something to a person."""
-    return [column for column in (rows[0] if rows else ()) if column not in TABLE_PREVIEW_LEFT_OUT]
+    """The columns that say something to a person about these rows."""
+    filled = {column for row in rows for column, value in row.items() if value not in (None, "", {})}
+    return [column for column in (rows[0] if rows else ()) if column in filled - TABLE_PREVIEW_LEFT_OUT]
 
 
 def print_places(console: Console, outbox: Path | None, output: str, simulated: Sequence[str]) -> None:
@@ -79,7 +87,8 @@ def print_places(console: Console, outbox: Path | None, output: str, simulated: 
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(shown(column), overflow="fold")
+        # Text, never markup: the columns of table rows are the user's own words.
+        table.add_column(Text(shown(column)), overflow="fold", justify="right" if column in NUMBERS else "left")
     return table
 
 
