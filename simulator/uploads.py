@@ -96,8 +96,7 @@ def _write_decoded(encoded: str, file: BinaryIO) -> None:
 
 def _write_link(url: str, file: BinaryIO) -> None:
     """Download a link. Only loopback is asked, so that nobody can use the simulator to look around."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not _is_loopback(parts.hostname or ""):
+    if not _is_on_this_machine(url):
         raise BadUpload("The simulator only downloads http and https links of this machine.")
     try:
         with httpx.stream("GET", url, timeout=30, trust_env=False, follow_redirects=False) as response:
@@ -111,12 +110,12 @@ def _write_link(url: str, file: BinaryIO) -> None:
         raise BadUpload(f"The link cannot be read: {type(error).__name__}.") from error
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _is_on_this_machine(url: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return parts.scheme in {"http", "https"} and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+    except ValueError:  # no URL, or a name
         return False
 
 
@@ -135,7 +134,7 @@ def _counted(name: str, path: Path, wanted: frozenset[int] | None) -> Upload:
     pages = tuple(page for page in range(count.pages) if wanted is None or page in wanted)
     if not pages:
         raise BadUpload("pages_to_process names no page of the document.")
-    suffix = PurePosixPath(urlsplit(name).path if "://" in name else name).suffix
+    suffix = PurePosixPath(name.partition("?")[0]).suffix
     return Upload(name, suffix, path, pages)
 
 

@@ -136,7 +136,7 @@ def test_foreign_metadata_is_nobodys(text):
 
 
 @given(st.dictionaries(st.text(), st.text()))
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_an_envelope_comes_back_as_it_went(metadata):
     opened = unseal(seal(KEY, metadata))
     assert (opened.key, opened.metadata) == (str(KEY), metadata)
@@ -207,7 +207,7 @@ HOSTILE = st.builds(
 
 
 @given(st.lists(HOSTILE | JSON, max_size=3), st.sampled_from(["result", "moderated_images", "unmoderated_images"]))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_whatever_comes_is_read_or_said_to_be_unreadable(pages, name):
     try:
         found = answers.records(answers.parse(json.dumps({name: pages}).encode()))
