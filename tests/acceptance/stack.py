@@ -1,0 +1,140 @@
+"""The whole stack in a folder of its own, as `headrace run` starts it: real servers, real processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from config.settings import load_settings
+from headrace.clock import SystemClock
+from headrace.ledger import Ledger
+from workers.stack.environment import local_environment
+
+PROJECT = Path(__file__).parents[2]
+# The command as it was installed beside this interpreter.
+HEADRACE = str(Path(sys.executable).parent / "headrace")
+PORTS = 13
+
+
+def free_port_base() -> int:
+    """The first of enough neighbouring ports that nobody listens on now."""
+    for base in range(21_000, 32_000, PORTS + 3):
+        try:
+            for port in range(base, base + PORTS):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise AssertionError("no free ports")
+
+
+class Stack:
+    """One `headrace run --once` and what it left behind."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.output = folder / "output.txt"
+        # Nothing of the developer's own configuration counts here.
+        self.environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_", "NANONETS_"))
+        } | {
+            "HEADRACE_DATA_FOLDER": str(self.data),
+            "HEADRACE_PORT_BASE": str(free_port_base()),
+            "HEADRACE_ROUTES_FILE": str(folder / "headrace.toml"),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def running(self, *arguments: str):
+        """`headrace run` with these arguments; stopped, with all its children, when the block ends."""
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [HEADRACE, "run", *arguments],
+                cwd=PROJECT,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield self.process
+        finally:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+                try:
+                    self.process.wait(130)
+                except subprocess.TimeoutExpired:
+                    self.process.kill()
+
+    def headrace(self, *arguments: str, timeout_seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """One command, in the stack's environment."""
+        return subprocess.run(
+            [HEADRACE, *arguments],
+            cwd=PROJECT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+
+    def told(self) -> str:
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def settings(self) -> Mapping[str, str]:
+        found = local_environment(self.data)
+        assert found is not None, self.told()
+        return found
+
+    def ledger(self) -> Ledger:
+        settings = load_settings(self.settings())
+        return Ledger(settings.require("ledger_url"), SystemClock())
+
+    def billed(self) -> Counter[str]:
+        """How often the simulator billed each submission key, as its journal says."""
+        journal = self.data / "simulator" / "journal.jsonl"
+        return Counter(json.loads(line)["submission"] for line in journal.read_text(encoding="utf-8").splitlines())
+
+    def children(self) -> dict[str, int]:
+        """The pids of the stack's processes, by name."""
+        written = json.loads((self.data / "processes.json").read_text(encoding="utf-8"))
+        return {entry["name"]: entry["pid"] for entry in written}
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process and what it forked."""
+        process = psutil.Process(self.children()[name])
+        for child in process.children(recursive=True):
+            child.kill()
+        process.kill()
+
+    def rows(self, kind: str, route: str) -> dict[str, list[dict]]:
+        """The exported rows of one kind, by the name of the document, of one route."""
+        found: dict[str, list[dict]] = {}
+        for path in (self.data / "outbox").rglob("*.jsonl"):
+            if f"/json/{kind}/" in path.as_posix():
+                for line in path.read_text(encoding="utf-8").splitlines():
+                    row = json.loads(line)
+                    if row["route"] == route:
+                        found.setdefault(row["key"].rsplit("/", 1)[-1], []).append(row)
+        return found
+
+
+def wait_until(what: Callable[[], object], seconds: float, *, meanwhile: Callable[[], object] | None = None) -> None:
+    """Look ten times a second until it is so; AssertionError when the time is over."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        if meanwhile is not None:
+            meanwhile()
+        time.sleep(0.1)
