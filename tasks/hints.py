@@ -31,42 +31,46 @@ class Hints:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def hint(self, run_id: str, state: State, provider: str | None = None) -> None:
-        """Have the step that takes a run on from this state look at it."""
+    def hint(self, run_id: str, state: State, provider: str | None = None) -> bool:
+        """Have the step that takes a run on from this state look at it; False where the broker is away."""
         match state:
             case State.RECEIVED:
-                self._publish(ROUTE, [run_id], queue="route")
+                return self._publish(ROUTE, [run_id], queue="route")
             case State.WAITING:
-                self.dispatch()
+                return self.dispatch()
             case State.ADMITTED:
-                self._publish(SUBMIT, [run_id], queue=LOCAL_QUEUE if provider == "local" else "submit")
+                return self._publish(SUBMIT, [run_id], queue=LOCAL_QUEUE if provider == "local" else "submit")
             case State.SUBMITTED:
-                return  # Its poll group has a message of its own.
+                return True  # Its poll group has a message of its own.
             case _:
-                self._publish(EXPORT, [run_id], queue="export")
+                return self._publish(EXPORT, [run_id], queue="export")
 
     def hint_all(self, hints: list[Hint]) -> None:
-        """Publish several; the dispatcher is hinted once, however many runs wait."""
+        """Publish several; the dispatcher is hinted once, however many runs wait.
+
+        Where the broker is away the rest is left to the sweep: each try would wait for seconds.
+        """
         for hint in hints:
-            if hint.state is not State.WAITING:
-                self.hint(hint.run_id, hint.state, hint.provider)
+            if hint.state is not State.WAITING and not self.hint(hint.run_id, hint.state, hint.provider):
+                return
         if any(hint.state is State.WAITING for hint in hints):
             self.dispatch()
 
-    def dispatch(self) -> None:
-        """Have the dispatcher look for runs that may be admitted."""
-        self._publish(ADMIT, [], queue="maintenance")
+    def dispatch(self) -> bool:
+        """Have the dispatcher look for runs that may be admitted; False where the broker is away."""
+        return self._publish(ADMIT, [], queue="maintenance")
 
     def poll(self, hint: PollHint, countdown_seconds: float) -> None:
         """Start (or revive) a poll group's chain of messages."""
         self._publish(POLL, [hint.group_id, hint.generation], queue="poll", countdown=max(countdown_seconds, 0.0))
 
-    def _publish(self, task: str, args: list[Any], *, queue: str, countdown: float | None = None) -> None:
+    def _publish(self, task: str, args: list[Any], *, queue: str, countdown: float | None = None) -> bool:
         fault_point(f"publish.{task}.before")
         try:
             self._app.send_task(task, args=args, queue=queue, countdown=countdown, retry=False)
         except OperationalError as error:
             # Nothing is lost: the ledger has the state, and the sweep hints what is overdue.
             log.warning("hint not published", task=task, queue=queue, error=type(error).__name__)
-            return
+            return False
         fault_point(f"publish.{task}.after")
+        return True
