@@ -5,13 +5,20 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 
 import pytest
+from pypdf import PdfWriter
+from pypdf.generic import RectangleObject
+from reportlab.pdfgen.canvas import Canvas
 
 from headrace.document import SubmissionKey
 from headrace.errors import EncryptedDocument, NeedsOcr, UnreadableDocument
 from headrace.providers import Job, Provider, Request
 from headrace.providers.local import LabelRule, LocalProvider, read_document
+from headrace.providers.local.geometry import Sheet
+from headrace.providers.local.tables import find_grids
+from headrace.providers.local.text_layer import PageText
 from headrace.states import Mode
 from tests.local.pages import draw, scan
 from tests.pdfs import make_pdf
@@ -103,6 +110,36 @@ def test_boxes_are_where_a_turned_page_shows_them(rotation, edges):
     box = page.words[0].box
     assert box is not None
     assert {edge: getattr(box, edge) for edge in edges} == pytest.approx(edges, abs=1.5)
+
+
+def test_cells_lie_where_their_text_does_on_a_page_that_is_cut():
+    drawn = BytesIO()
+    canvas = Canvas(drawn, pagesize=(400, 300), invariant=1)
+    canvas.grid([100, 200, 300], [100, 150, 200])
+    for x, y, text in ((105, 170, "Item"), (205, 170, "Price"), (105, 120, "Board"), (205, 120, "12.00")):
+        canvas.drawString(x, y, text)
+    canvas.save()
+    writer = PdfWriter(clone_from=drawn)
+    writer.pages[0].cropbox = RectangleObject((50, 40, 350, 260))
+    cut = BytesIO()
+    writer.write(cut)
+    (page,) = read_document(cut.getvalue(), ())
+    assert (page.width, page.height) == (300, 220)
+    (table,) = page.tables
+    assert [(cell.label, cell.text) for cell in table.cells] == [("Item", "Board"), ("Price", "12.00")]
+    box = table.cells[0].box
+    assert box is not None
+    assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx((50, 110, 150, 160), abs=1)
+
+
+def test_a_word_ends_with_its_line():
+    (page,) = read_document(draw([[(20, 200, "a long-"), (20, 180, "winded text")]]), ())
+    assert page.text == "a long-\nwinded text"
+
+
+def test_a_page_whose_tables_cannot_be_read_is_left_out(tmp_path):
+    sheet = Sheet(0, 0, 400, 300, 0)
+    assert find_grids(tmp_path / "gone.pdf", [PageText(1, sheet, sheet, (), is_picture=False)]) == {}
 
 
 def test_a_scan_needs_a_provider_that_reads_pictures():

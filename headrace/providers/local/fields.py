@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from headrace.labels import LabelRule
 from headrace.prediction import Box, Field
-from headrace.providers.local.amounts import read_amount
-from headrace.providers.local.dates import read_date
+from headrace.amounts import read_amount
+from headrace.dates import read_date
 from headrace.providers.local.geometry import around, overlap
 from headrace.providers.local.layout import Line, Phrase, Placed, text_of
 

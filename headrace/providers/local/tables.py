@@ -1,5 +1,6 @@
 """Finding grids on pages, by camelot's hybrid of ruled lines and aligned text."""
 
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ def find_grids(path: Path, pages: Sequence[PageText]) -> Mapping[int, list[Grid]
 def _finder_tables(path: Path, position: int, page: PageText) -> Sequence[Any]:
     from camelot.io import read_pdf
 
+    # What they note about damaged pages quotes the document, whose text has no place in a log.
+    for reader in ("camelot", "playa"):
+        logging.getLogger(reader).setLevel(logging.CRITICAL)
     tables: Sequence[Any] = read_pdf(
         str(path),
         pages=str(position),
