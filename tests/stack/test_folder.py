@@ -57,7 +57,7 @@ def test_a_port_in_use_is_named_with_who_has_it():
         taken.listen()
         with pytest.raises(StackError) as refused:
             refuse_taken({port: "Valkey", port + 1: "S3"})
-    assert f"port {port}, wanted by Valkey, is in use" in str(refused.value)
+    assert f"port {port}, wanted by Valkey, in use" in str(refused.value)
     assert f"(process {os.getpid()})" in str(refused.value)
     assert str(port + 1) not in str(refused.value)
     refuse_taken({port: "Valkey"})

@@ -83,6 +83,7 @@ def test_s3_keeps_its_objects_through_a_kill_and_on_other_ports(tmp_path):
     finally:
         child.stop(CLOCK)
     assert all(is_free(port) for port in server.ports)
+    assert not any(path.exists() for path in child.command.leftovers)
 
 
 def test_s3_refuses_a_wrong_key(s3_server):

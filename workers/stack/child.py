@@ -29,6 +29,7 @@ class Command:
     """What a child is: its argument list, its whole environment, its folder and its log.
 
     `ready` is asked until it says yes, at most `ready_seconds`; after SIGTERM a child has `grace_seconds`.
+    `leftovers` are files outside its folder that it may forget to remove.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Command:
     folder: Path
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    leftovers: tuple[Path, ...] = ()
     ready: Callable[[], bool] = field(default=_always, repr=False)
     ready_seconds: float = 30.0
     grace_seconds: float = 10.0
@@ -100,6 +102,8 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait(timeout=10)
+        for path in self.command.leftovers:
+            path.unlink(missing_ok=True)
 
     def stop(self, clock: Clock) -> None:
         """Ask it to stop, and kill it after its grace."""

@@ -47,8 +47,14 @@ def refuse_taken(wanted: Mapping[int, str]) -> None:
     taken = {port: name for port, name in wanted.items() if not is_free(port)}
     if not taken:
         return
-    lines = [f"port {port}, wanted by {name}, is in use{_holder(port)}" for port, name in sorted(taken.items())]
-    raise StackError("; ".join(lines) + ". Stop that process, or set HEADRACE_PORT_BASE to the first of 13 free ports.")
+    # One server may hold several ports that one server of ours wants.
+    found: dict[str, list[int]] = {}
+    for port, name in sorted(taken.items()):
+        found.setdefault(f"wanted by {name}, in use{_holder(port)}", []).append(port)
+    clashes = "; ".join(f"port {', '.join(map(str, ports))}, {what}" for what, ports in found.items())
+    raise StackError(
+        f"Ports are taken: {clashes}. Stop that process, or set HEADRACE_PORT_BASE to the first of 13 free ports."
+    )
 
 
 def free_ports(count: int) -> int:

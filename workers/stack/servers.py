@@ -124,6 +124,8 @@ class Seaweed:
             "s3",
             (
                 str(_weed_binary()),
+                # Else it fills the machine's folder for temporary files with its logs.
+                "-logtostderr=true",
                 "mini",
                 # Paths are relative to the folder: a socket's path has at most 107 characters.
                 "-dir=files",
@@ -144,6 +146,10 @@ class Seaweed:
             log=log,
             environment={**minimal_environment(), "GOMEMLIMIT": S3_MEMORY},
             ready=self.answers,
+            leftovers=tuple(
+                Path(f"/tmp/seaweedfs-{name}-grpc-{port}.sock")  # noqa: S108  it takes no other folder
+                for name, port in zip(SEAWEED_SERVICES, self.ports[1::2], strict=True)
+            ),
             # It takes two seconds to take leave of its volumes.
             grace_seconds=15.0,
         )
