@@ -65,7 +65,10 @@ class Route(BaseModel):
         default=(), description="Table headings that get a column of their own in table_rows."
     )
     poll: PollSchedule = Field(default=PollSchedule(), description="When to ask for an asynchronous answer.")
-    fields: tuple[LabelRule, ...] = Field(default=(), description="What the local provider looks for.")
+    fields: tuple[LabelRule, ...] = Field(
+        default=(),
+        description="What the local provider looks for; for every provider, of which kind a label's values are.",
+    )
     metadata: dict[str, str] = Field(default={}, description="Comes back on every row.")
     key_pattern: str = Field(
         default="", description="Names parts of the key below the prefix as metadata: {vendor}/{po}.pdf"

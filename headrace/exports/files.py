@@ -22,6 +22,7 @@ from headrace.flattening import (
 from headrace.ledger.records import Run
 from headrace.prediction import Prediction
 from headrace.routing import Route
+from headrace.values import with_values
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def files_of(run: Run, route: Route, prediction: Prediction, metadata: Mapping[s
         model=prediction.model,
         metadata=metadata,
     )
-    rows = flatten(prediction, context, route.columns)
+    rows = flatten(with_values(prediction, route.fields), context, route.columns)
     columns: dict[RowKind, tuple[str, ...]] = {
         "fields": FIELD_COLUMNS,
         "table_rows": table_row_columns(route.columns),
