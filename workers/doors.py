@@ -20,7 +20,8 @@ from workers.bucket_queue import BucketQueue, Message
 
 log = structlog.get_logger()
 
-Hint = Callable[[str, State], None]
+Hint = Callable[[str, State], object]
+"""Says that a run in this state can be looked at; what it returns does not matter, as the sweep hints again."""
 
 
 class ListenerLedger(WatchLedger, Protocol):
