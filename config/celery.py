@@ -5,7 +5,7 @@ docs/decisions.md has the measurements behind each value.
 
 from typing import Any
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 # One queue a kind of work: what blocks one kind never blocks another.
 QUEUES = ("route", "submit", "poll", "local", "export", "maintenance")

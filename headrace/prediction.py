@@ -108,8 +108,7 @@ class Prediction(_Value):
     """A provider's whole answer to one submission, its pages in order.
 
     `metadata` is the user's own, as it came back; `key` the submission key that came back, if any;
-    `cost` what the provider itself says it charged, in its own unit; `document_pages` how many pages
-    it saw in the whole document, where this answer holds only some of them.
+    `cost` what the provider itself says it charged, in its own unit.
     """
 
     provider: str
@@ -119,7 +118,6 @@ class Prediction(_Value):
     pages: tuple[Page, ...] = ()
     metadata: dict[str, JsonValue] = {}
     cost: float | None = None
-    document_pages: int | None = None
 
     @property
     def failed_pages(self) -> tuple[int, ...]:

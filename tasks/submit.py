@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from headrace.document import SubmissionKey, part_name, part_pages
-from headrace.errors import DocumentGone, DocumentReplaced, DocumentTooLong
+from headrace.errors import DocumentGone, DocumentReplaced
 from headrace.ledger.records import Advance, Submission, SubmissionChange
 from headrace.prediction import Prediction
 from headrace.providers import Answer, Provider, Request, Source
-from headrace.routing import Route
 from headrace.states import Mode, State, SubmissionState
 from headrace.storage import Location
 from headrace.storage.source import StoredSource, head_of
@@ -68,12 +67,10 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     answer = _asked(provider, StoredSource(services.store, run.document, head.size, run.media_type or ""), held, key)
     prediction = services.answers.keep(location, key, answer.raw, answer.prediction)
     change = SubmissionChange(key, SubmissionState.ANSWERED, pages=len(prediction.pages))
-    pages = _corrected_pages(prediction, counted, route)
-    if next_part(pages, part_length, last) is None:
+    if next_part(counted, part_length, last) is None:
         held.advance(predicted(run, [*_stored(held, location, answered), prediction], lane), change)
     else:
-        facts = {"pages": pages, "pages_source": "answered"} if pages != run.pages else {}
-        held.advance(Advance(State.ADMITTED, facts=facts), change)
+        held.advance(Advance(State.ADMITTED), change)
 
 
 def _asked(provider: Provider, source: Source, held: Held, key: SubmissionKey) -> Answer:
@@ -89,14 +86,6 @@ def _asked(provider: Provider, source: Source, held: Held, key: SubmissionKey) -
     if not isinstance(answer, Answer):
         raise TypeError(f"{key.provider} answers at once; it gave a {type(answer).__name__}.")
     return answer
-
-
-def _corrected_pages(prediction: Prediction, counted: int, route: Route) -> int:
-    """What the provider says of the whole document's length outweighs a count that was only declared."""
-    pages = prediction.document_pages or counted
-    if pages > route.most_pages:
-        raise DocumentTooLong(pages, most=route.most_pages)
-    return pages
 
 
 def _answered(submissions: Sequence[Submission]) -> list[Submission]:

@@ -68,9 +68,9 @@ def test_the_answer_is_the_prediction_and_reads_back():
 
 
 def test_it_has_no_jobs():
-    assert LocalProvider().fetch([]) == {}
+    assert LocalProvider().fetch([], deadline_seconds=1) == {}
     with pytest.raises(ValueError, match="accepts no jobs"):
-        LocalProvider().fetch([Job("1", "default")])
+        LocalProvider().fetch([Job("1", "default")], deadline_seconds=1)
 
 
 def test_a_part_keeps_the_numbers_of_its_pages():

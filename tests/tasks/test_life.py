@@ -140,7 +140,7 @@ def test_a_free_provider_reads_a_long_document_part_by_part(make_world):
         first, last = request.pages
         found = answer(last).prediction
         pages = found.pages[first - 1 :]
-        return type(answer())(found.model_copy(update={"pages": pages, "document_pages": 12}), b"{}")
+        return type(answer())(found.model_copy(update={"pages": pages}), b"{}")
 
     free = ScriptedProvider([read, read], paid=False, part_pages=10)
     world = make_world(ScriptedProvider(), free=free)

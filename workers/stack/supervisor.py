@@ -108,6 +108,7 @@ class Supervisor:
             if child.exit_code is None:
                 log.warning("child killed after its grace", name=child.command.name, pid=child.pid)
             child.end()
+            log.info("child stopped", name=child.command.name, seconds=round(self._clock.monotonic() - begun, 1))
         for one in group:
             one.child = None
 

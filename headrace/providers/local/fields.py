@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.labels import LabelRule
-from headrace.prediction import Box, Field
 from headrace.amounts import read_amount
 from headrace.dates import read_date
+from headrace.labels import LabelRule
+from headrace.prediction import Box, Field
 from headrace.providers.local.geometry import around, overlap
 from headrace.providers.local.layout import Line, Phrase, Placed, text_of
 

@@ -33,7 +33,12 @@ class LocalProvider:
         )
         return Answer(prediction, prediction.model_dump_json(exclude_defaults=True).encode())
 
-    def fetch(self, jobs: Sequence[Job]) -> Mapping[Job, Answer | Pending | Refused]:
+    def fetch(
+        self,
+        jobs: Sequence[Job],
+        *,
+        deadline_seconds: float,  # noqa: ARG002  there is nothing to wait for
+    ) -> Mapping[Job, Answer | Pending | Refused]:
         """Nothing is ever under way here: `submit` answers, so no job of ours exists."""
         if jobs:
             raise ValueError(f"the local provider accepts no jobs, yet was asked for {len(jobs)}")

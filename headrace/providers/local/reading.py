@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from threading import Lock
 
+from headrace.dates import writes_day_first
 from headrace.errors import NeedsOcr, UnreadableDocument
 from headrace.labels import LabelRule
 from headrace.prediction import Box, Cell, Page, Table, Word
-from headrace.dates import writes_day_first
 from headrace.providers.local.fields import boxes_of, find_fields
 from headrace.providers.local.geometry import rounded
 from headrace.providers.local.grids import Grid, as_table, heading_box, is_made_of_fields, tables_among
