@@ -5,7 +5,9 @@ from typing import Any
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
+from headrace.clock import Clock
 from headrace.faults import fault_point
 from headrace.ledger.records import Hint, PollHint
 from headrace.states import State
@@ -21,6 +23,9 @@ SWEEP = "headrace.sweep"
 SCHEDULES = "headrace.schedules"
 MARKER = "headrace.marker"
 
+# A try at a broker that is away takes seconds, so after one no other is made for this long.
+AWAY_SECONDS = 5.0
+
 # What must be loaded for it is heavy, so the local provider has a queue, and processes, of its own.
 LOCAL_QUEUE = "local"
 
@@ -28,8 +33,10 @@ LOCAL_QUEUE = "local"
 class Hints:
     """Publishes hints; where the broker cannot be reached it says so in the log, and the sweep hints later."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, clock: Clock) -> None:
         self._app = app
+        self._clock = clock
+        self._away_until = 0.0
 
     def hint(self, run_id: str, state: State, provider: str | None = None) -> bool:
         """Have the step that takes a run on from this state look at it; False where the broker is away."""
@@ -65,12 +72,15 @@ class Hints:
         self._publish(POLL, [hint.group_id, hint.generation], queue="poll", countdown=max(countdown_seconds, 0.0))
 
     def _publish(self, task: str, args: list[Any], *, queue: str, countdown: float | None = None) -> bool:
+        if self._clock.monotonic() < self._away_until:
+            return False
         fault_point(f"publish.{task}.before")
         try:
             self._app.send_task(task, args=args, queue=queue, countdown=countdown, retry=False)
-        except OperationalError as error:
+        except (OperationalError, RedisError, OSError) as error:
             # Nothing is lost: the ledger has the state, and the sweep hints what is overdue.
             log.warning("hint not published", task=task, queue=queue, error=type(error).__name__)
+            self._away_until = self._clock.monotonic() + AWAY_SECONDS
             return False
         fault_point(f"publish.{task}.after")
         return True

@@ -83,7 +83,7 @@ class WorkerServices:
 
     @cached_property
     def hints(self) -> Hints:
-        return Hints(self._app)
+        return Hints(self._app, self.clock)
 
     def provider(self, lane: Lane) -> Provider:
         """One client an account and process, made lazily; ConfigurationError where its key is missing."""

@@ -66,7 +66,7 @@ class World:
     app: RecordingApp = field(default_factory=RecordingApp)
 
     def __post_init__(self) -> None:
-        self.hints = Hints(self.app)
+        self.hints = Hints(self.app, self.clock)
         self.notes = SubmissionNotes(self.store)
         self.answers = Answers(self.store)
         self.exporter = Exporter(self.store)
