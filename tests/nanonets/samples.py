@@ -29,14 +29,15 @@ class BytesSource:
     url: str | None = None
     error: Exception | None = None
     announced: int | None = None
+    piece_bytes: int = 8
 
     @property
     def size(self) -> int:
         return len(self.content) if self.announced is None else self.announced
 
     def chunks(self) -> Iterator[bytes]:
-        for start in range(0, len(self.content), 8):
-            yield self.content[start : start + 8]
+        for start in range(0, len(self.content), self.piece_bytes):
+            yield self.content[start : start + self.piece_bytes]
         if self.error is not None:
             raise self.error
 

@@ -226,6 +226,12 @@ def test_a_wrong_key_and_an_unreadable_document_are_refused(nested, ask):
     assert caught.value.reason is Reason.BAD_REQUEST
 
 
+def test_a_simulator_is_reached_whatever_proxy_the_environment_names(nested, ask, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert isinstance(ask(nested).submit(BytesSource(THREE), with_key(12)), Answer)
+
+
 def test_nobody_listening_is_certain(ask):
     class Nowhere:
         base_url = "http://127.0.0.1:1/api/v2"

@@ -41,7 +41,7 @@ def sent_by(source, clock=None, **request):
 
 
 def test_a_sync_call_streams_the_file_with_a_known_length():
-    request = sent_by(BytesSource(b"x" * 200_000))
+    request = sent_by(BytesSource(b"x" * 200_000, piece_bytes=150_000))
     assert request.method == "POST"
     assert str(request.url) == "https://app.nanonets.com/api/v2/OCR/Model/invoices/LabelFile/"
     assert int(request.headers["Content-Length"]) == len(request.content)

@@ -100,7 +100,7 @@ def test_memory_does_not_depend_on_the_size():
 def test_a_body_that_stops_on_purpose_is_never_whole():
     error = DocumentReplaced("another content")
     with sink(b"") as (server, provider), pytest.raises(DocumentReplaced):
-        provider.submit(BytesSource(b"x" * 500_000, error=error), a_request(CLOCK))
+        provider.submit(BytesSource(b"x" * 500_000, error=error, piece_bytes=65_536), a_request(CLOCK))
     assert server.received < server.announced
 
 

@@ -15,6 +15,8 @@ def nanonets_client(api_key: SecretStr, base_url: str = BASE_URL) -> httpx.Clien
         timeout=httpx.Timeout(connect=10.0, read=100.0, write=15.0, pool=10.0),
         # A redirect would send the document, and the key, somewhere that nobody configured.
         follow_redirects=False,
+        # A simulator on this machine is not behind the proxy that the environment names.
+        mounts={"all://127.0.0.1": None, "all://localhost": None},
         # Servers close idle connections after five seconds or more. A paid request that meets such a
         # close is in doubt, so an idle connection is given up well before.
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=2.0),
