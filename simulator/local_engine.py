@@ -34,6 +34,7 @@ class LocalEngine:
             line = self._ask(json.dumps(order).encode() + b"\n")
             if line.endswith(b"\n"):
                 break
+            self._end()
         else:
             raise CannotRead("The process that reads it ended, or was ended as it took too long.")
         answer = json.loads(line)
@@ -60,7 +61,14 @@ class LocalEngine:
             too_late.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             command = [sys.executable, "-m", "simulator.reading_child"]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         return self._process
+
+    def _end(self) -> None:
+        """Forget the process, so that the next try starts another."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None

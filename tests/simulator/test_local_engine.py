@@ -19,7 +19,7 @@ RULES = (LabelRule(label="invoice_number", synonyms=("Invoice no.",), where="rig
 MODELS = (
     '[[models]]\nid = "demo"\n[[models.fields]]\nlabel = "invoice_number"\nsynonyms = ["Invoice no."]\nwhere="right"\n'
 )
-LONG_PAGES = 40
+LONG_PAGES = 6
 
 
 def invoice(pages: int) -> bytes:
