@@ -112,7 +112,7 @@ def test_it_stops_while_it_reads_and_the_next_one_finishes(options, end):
         start = time.monotonic()
         getattr(running.process, end)()
         assert running.process.wait(timeout=10) == (0 if end == "terminate" else -9)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 5
         assert psutil.wait_procs(children, timeout=5)[1] == []
     with simulator(*options) as running:
         bill = running.bill()
