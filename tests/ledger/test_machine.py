@@ -109,6 +109,22 @@ class Lives(RuleBasedStateMachine):
             return claim
         return multiple()
 
+    @rule(target=claims, run=runs, times=st.integers(2, 6))
+    def freeze(self, run, times):
+        """So many workers in a row take the run and stop for longer than their lease; all may wake up later."""
+        taken = []
+        for _ in range(times):
+            self.clock.pass_(LEASE)
+            taken.append(self.claim(run, set(State)))
+        return multiple(*(claim for claim in taken if isinstance(claim, Claim)))
+
+    @rule(run=runs)
+    def route(self, run):
+        """A worker takes the run, if it can, and has it wait."""
+        claim = self.claim(run, set(State))
+        if isinstance(claim, Claim):
+            self.advance(claim, State.WAITING, published=False)
+
     @rule(target=claims, claim=consumes(claims))
     def renew(self, claim):
         model = self.models[claim.run.id]
@@ -216,7 +232,7 @@ def test_any_life_on_sqlite(migrated_sqlite, tmp_path):
         shutil.copyfile(migrated_sqlite, path)
         return Lives(f"sqlite:///{path}")
 
-    run_state_machine_as_test(machine, settings=_settings(max_examples=25, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=_settings(max_examples=50, stateful_step_count=40))
 
 
 def test_any_life_on_postgres(migrated_postgres):
