@@ -232,7 +232,7 @@ def test_any_life_on_sqlite(migrated_sqlite, tmp_path):
         shutil.copyfile(migrated_sqlite, path)
         return Lives(f"sqlite:///{path}")
 
-    run_state_machine_as_test(machine, settings=_settings(max_examples=50, stateful_step_count=40))
+    run_state_machine_as_test(machine, settings=_settings(max_examples=40, stateful_step_count=35))
 
 
 def test_any_life_on_postgres(migrated_postgres):

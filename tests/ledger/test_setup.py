@@ -56,12 +56,12 @@ def test_migrations_make_exactly_the_tables_of_the_schema(ledger):
 
 def test_processes_that_migrate_at_once_do_no_harm(bare_url):
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_migrate, args=(bare_url,)) for _ in range(3)]
+    processes = [context.Process(target=_migrate, args=(bare_url,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert [process.exitcode for process in processes] == [0, 0]
     ledger = Ledger(bare_url, ManualClock())
     ledger.check()
     assert len(ledger.identity().id) == 32
