@@ -62,7 +62,9 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
     first, last = part_pages(part) or (1, counted)
     send_before = services.clock.now() + FREE_DEADLINE
-    services.ledger.intend(held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before)
+    services.ledger.intend(
+        held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before, paid=False
+    )
     head = head_of(services.store, run.document)
     answer = _asked(provider, StoredSource(services.store, run.document, head.size, run.media_type or ""), held, key)
     prediction = services.answers.keep(location, key, answer.raw, answer.prediction)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,24 +17,12 @@ from config.settings import load_settings
 from headrace.clock import SystemClock
 from headrace.ledger import Ledger
 from workers.stack.environment import local_environment
+from workers.stack.ports import free_ports
 
 PROJECT = Path(__file__).parents[2]
 # The command as it was installed beside this interpreter.
 HEADRACE = str(Path(sys.executable).parent / "headrace")
 PORTS = 13
-
-
-def free_port_base() -> int:
-    """The first of enough neighbouring ports that nobody listens on now."""
-    for base in range(21_000, 32_000, PORTS + 3):
-        try:
-            for port in range(base, base + PORTS):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")
 
 
 class Stack:
@@ -49,7 +36,7 @@ class Stack:
             name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_", "NANONETS_"))
         } | {
             "HEADRACE_DATA_FOLDER": str(self.data),
-            "HEADRACE_PORT_BASE": str(free_port_base()),
+            "HEADRACE_PORT_BASE": str(free_ports(PORTS)),
             "HEADRACE_ROUTES_FILE": str(folder / "headrace.toml"),
         }
         self.process: subprocess.Popen[bytes] | None = None

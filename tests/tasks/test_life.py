@@ -206,3 +206,26 @@ def _failed():
     from headrace.ledger.records import RunFilter
 
     return RunFilter(state=State.FAILED)
+
+
+def test_a_document_that_no_worker_survives_fails_as_poison(make_world):
+    class Died(BaseException):
+        pass
+
+    def kill(source, request):
+        raise Died
+
+    world = make_world(ScriptedProvider(), free=ScriptedProvider([kill] * 9, paid=False, part_pages=10))
+    run = world.drop("free/a.pdf", make_pdf(1))
+    deaths = 0
+    for _ in range(12):
+        try:
+            world.deliver_all()
+        except Died:
+            deaths += 1
+        world.app.messages.clear()
+        world.clock.pass_(timedelta(seconds=16))
+        world.sweep()
+    world.deliver_all()
+    assert deaths == 5
+    assert (world.state(run), world.ledger.run(run).reason) == (State.FAILED, Reason.POISON)
