@@ -11,10 +11,18 @@ import structlog
 from celery import Task, shared_task
 
 from headrace.document import Document
-from headrace.errors import ForeignLedger, LedgerUnavailable, PermanentError, StaleClaim, StorageError, TransientError
+from headrace.errors import (
+    ConfigurationError,
+    ForeignLedger,
+    LedgerUnavailable,
+    PermanentError,
+    StaleClaim,
+    StorageError,
+    TransientError,
+)
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
 from headrace.routing import Lane, Route
-from headrace.states import State
+from headrace.states import Reason, State
 from tasks.services import Services
 
 log = structlog.get_logger()
@@ -126,6 +134,8 @@ def _do(held: Held, body: Body) -> None:
         body(held)
     except PermanentError as error:
         held.advance(Advance(State.FAILED, error.reason, str(error)))
+    except ConfigurationError as error:
+        held.advance(Advance(State.FAILED, Reason.CONFIGURATION, str(error)))
     except ForeignLedger as error:
         log.error("ledger refused by the marker", error=str(error))  # noqa: TRY400  the message says it all
         hand_back(held, FOREIGN_LEDGER_PAUSE, str(error))

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from headrace.errors import NotSent, ProviderUnavailable, RateLimited
+from config.routes import RouteTable
+from headrace.errors import ConfigurationError, NotSent, ProviderUnavailable, RateLimited
 from headrace.providers import Pending, Refused
 from headrace.states import Mark, Reason, State
 from tasks.hints import ADMIT, EXPORT, POLL, ROUTE, SUBMIT
@@ -195,11 +196,47 @@ def test_an_object_that_was_removed_or_replaced_is_told_apart(world):
     assert world.state(newer) is State.EXPORTED
 
 
-def test_the_route_in_force_when_a_document_was_routed_stays_its_route(world, provider):
+def test_the_route_in_force_when_a_document_was_routed_stays_its_route(world):
     run = world.drop("paid/a.pdf", make_pdf(1))
     world.deliver()
-    revision = world.ledger.run(run).revision
-    assert world.ledger.route_at(revision).name == "paid"
+    moved = [route.model_copy(update={"output": "s3://out/elsewhere"}) for route in world.routes.routes]
+    world.routes = RouteTable(tuple(moved), world.routes.lanes)
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert outputs(world)
+    later = world.drop("paid/b.pdf", make_pdf(2))
+    world.deliver_all()
+    assert world.ledger.run(later).revision != world.ledger.run(run).revision
+    assert [key for page in world.store.list("out", "elsewhere/") for key in page]
+
+
+@pytest.mark.parametrize("pages", [2, 5])
+def test_pages_and_cost_are_corrected_from_the_answer(world, provider, pages):
+    run = world.drop("paid/a.pdf", make_pdf(pages + 1))
+    provider.submits.append(answer(pages) if pages == 2 else accepted(pages=pages))
+    provider.polls.append(answer(pages))
+    world.deliver_all()
+    found = world.ledger.run(run)
+    assert (found.state, found.pages, found.pages_source) == (State.EXPORTED, pages, "answered")
+    assert found.cost == pytest.approx(0.1 * pages)
+
+
+def test_a_key_that_is_missing_fails_the_run_and_says_what_to_set(world):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    while world.app.messages[0].task != SUBMIT:
+        world.deliver()
+
+    def without_a_key(lane):
+        raise ConfigurationError("Set NANONETS_API_KEY.")
+
+    world.provider = without_a_key
+    world.deliver_all()
+    failed = world.ledger.run(run)
+    assert (failed.state, failed.reason, failed.detail) == (
+        State.FAILED,
+        Reason.CONFIGURATION,
+        "Set NANONETS_API_KEY.",
+    )
 
 
 def _failed():
