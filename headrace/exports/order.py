@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Self
 from urllib.parse import quote, unquote
 
+from headrace import sequencer
 from headrace.ledger.records import Run
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,7 +45,7 @@ class Order:
         moment = document.last_modified or run.received_at or _EPOCH
         return cls(
             last_modified=moment.astimezone(UTC).replace(microsecond=0),
-            sequencer=_hexadecimal(document.sequencer),
+            sequencer=sequencer.spelled(document.sequencer),
             run=run.number,
             token=run.token,
             document=document.id,
@@ -55,11 +56,8 @@ class Order:
         """How this one stands to the other."""
         if self.last_modified != other.last_modified:
             return _age(self.last_modified, other.last_modified)
-        if self.sequencer is not None and other.sequencer is not None:
-            # Sequencers are compared as texts, the shorter one filled up with zeros at its right
-            # (Amazon S3 user guide, "Event message structure").
-            width = max(len(self.sequencer), len(other.sequencer))
-            mine, theirs = self.sequencer.ljust(width, "0"), other.sequencer.ljust(width, "0")
+        mine, theirs = sequencer.place(self.sequencer), sequencer.place(other.sequencer)
+        if mine is not None and theirs is not None:
             if mine != theirs:
                 return _age(mine, theirs)
         elif self.document != other.document:
@@ -96,7 +94,7 @@ class Order:
         try:
             return cls(
                 last_modified=datetime.strptime(facts["last-modified"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-                sequencer=_hexadecimal(facts.get("sequencer")),
+                sequencer=sequencer.spelled(facts.get("sequencer")),
                 run=int(facts["run"]),
                 token=int(facts["token"]),
                 document=unquote(facts["document"]),
@@ -104,14 +102,6 @@ class Order:
             )
         except (KeyError, ValueError):
             return None
-
-
-def _hexadecimal(sequencer: str | None) -> str | None:
-    """A sequencer in one spelling; None where it is none (events come from outside)."""
-    if sequencer is None:
-        return None
-    spelled = sequencer.strip().lower()
-    return spelled if 0 < len(spelled) <= 64 and all(digit in "0123456789abcdef" for digit in spelled) else None
 
 
 def _age(mine: object, theirs: object) -> Age:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from enum import Enum
 
+from headrace import sequencer
 from headrace.document import Document
 
 
@@ -19,14 +20,10 @@ def compare(telling: Document, other: Document) -> Order:
     mine, theirs = telling.last_modified, other.last_modified
     if mine is not None and theirs is not None and mine != theirs:
         return Order.NEWER if mine > theirs else Order.OLDER
-    if not telling.sequencer or not other.sequencer:
+    my_place, their_place = sequencer.place(telling.sequencer), sequencer.place(other.sequencer)
+    if my_place is None or their_place is None or my_place == their_place:
         return Order.UNDECIDED
-    # Sequencers are hexadecimal of unequal length, to be compared padded on the left.
-    width = max(len(telling.sequencer), len(other.sequencer))
-    mine_padded, theirs_padded = (one.lower().rjust(width, "0") for one in (telling.sequencer, other.sequencer))
-    if mine_padded == theirs_padded:
-        return Order.UNDECIDED
-    return Order.NEWER if mine_padded > theirs_padded else Order.OLDER
+    return Order.NEWER if my_place > their_place else Order.OLDER
 
 
 def merge(known: Document, telling: Document) -> Document:

@@ -32,6 +32,7 @@ def order(**facts) -> Order:
         (order(run=9, token=9, sequencer="ff"), order(last_modified=LATER)),
         (order(sequencer="0a", run=9), order(sequencer="0b", document="b")),
         (order(sequencer="0A"), order(sequencer="0a1")),
+        (order(sequencer="F"), order(sequencer="10")),
         (order(run=1, token=9), order(run=2, token=1)),
         (order(token=1), order(token=2)),
         (order(sequencer="0a", run=1), order(run=2)),  # the same content: no sequencer is needed
@@ -45,7 +46,7 @@ def test_the_newer_one_is_newer_and_the_older_one_older(older, newer):
 
 def test_a_publication_is_as_new_as_itself():
     assert order().compare(order()) is Age.EQUAL
-    assert order(sequencer="0a").compare(order(sequencer="0a00")) is Age.EQUAL  # filled up at the right
+    assert order(sequencer="a").compare(order(sequencer="000A")) is Age.EQUAL  # filled up at the left
 
 
 @pytest.mark.parametrize("sequencers", [(None, None), ("0a", None), (None, "0a")])
