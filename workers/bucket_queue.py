@@ -68,8 +68,13 @@ def bucket_queue(settings: Settings) -> BucketQueue | None:
     """The queue that the settings name, if any."""
     if settings.sqs_queue_url is None:
         return None
+    return BucketQueue(queue_client(settings), settings.sqs_queue_url)
+
+
+def queue_client(settings: Settings) -> "SQSClient":
+    """A client for the server that the settings name."""
     secret = settings.s3_secret_access_key
-    client = boto3.session.Session().client(
+    client: SQSClient = boto3.session.Session().client(
         "sqs",
         endpoint_url=settings.sqs_endpoint,
         region_name=settings.s3_region,
@@ -79,7 +84,7 @@ def bucket_queue(settings: Settings) -> BucketQueue | None:
             connect_timeout=5, read_timeout=WAIT_SECONDS + 15, retries={"mode": "standard", "total_max_attempts": 2}
         ),
     )
-    return BucketQueue(client, settings.sqs_queue_url)
+    return client
 
 
 def _unavailable(error: BotoCoreError | ClientError) -> QueueUnavailable:

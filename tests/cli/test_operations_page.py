@@ -11,6 +11,7 @@ import typer
 from workers.cli.exits import Exit
 from workers.cli.main import app
 from workers.doctor.broker import OLDEST
+from workers.doctor.queue import RIGHTS
 from workers.stack.processes import BEAT, LISTENER, WORKERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -60,6 +61,7 @@ def test_the_policy_is_json_and_grants_only_what_is_named():
     (policy,) = [json.loads(block) for language, block in BLOCKS if language == "json"]
     actions = [statement["Action"] for statement in policy["Statement"]]
     assert not any("*" in action for action in actions)
+    assert list(RIGHTS) in actions
 
 
 def test_the_oldest_broker_is_the_doctors():

@@ -18,12 +18,15 @@ def examine(settings: "Settings", services: "Services") -> Iterator[Finding]:
     from workers.doctor.broker import examine_broker
     from workers.doctor.ledger import examine_ledger, examine_markers
     from workers.doctor.provider import examine_lanes
+    from workers.doctor.queue import examine_queue
     from workers.doctor.store import examine_store
 
     table, found = examine_routes(settings)
     yield from found
     if settings.broker_url is not None:
         yield from examine_broker(settings.broker_url)
+    if settings.sqs_queue_url is not None:
+        yield examine_queue(settings, settings.sqs_queue_url)
     try:
         ledger = services.ledger
     except ConfigurationError as error:
