@@ -10,14 +10,14 @@ from config.schedules import Schedule
 from config.toml_lines import Path
 from headrace.flattening import OTHER, TABLE_ROW_COLUMNS
 from headrace.key_pattern import check_pattern
-from headrace.routing import Route
+from headrace.routing import SEND_WITHIN, Route
 from headrace.storage import Location
 
 Mistake = tuple[Path, str]
 
 _MOST_POLLS = 100_000
 # A presigned URL is valid for a week at most (AWS Signature Version 4), and must outlive the polls.
-_LONGEST_POLLING = timedelta(days=7)
+_LONGEST_LINK = timedelta(days=7)
 
 
 def table_mistakes(
@@ -103,9 +103,19 @@ def _poll(route: Route) -> Iterator[Mistake]:
         )
     if poll.polls > _MOST_POLLS:
         yield ("poll", "polls"), f"{poll.polls} is more than {_MOST_POLLS}; write less."
-    elif poll.whole_time > _LONGEST_POLLING:
+    elif poll.whole_time > _LONGEST_LINK:
         days = poll.whole_time / timedelta(days=1)
         yield ("poll",), f"lasts {days:.1f} days, and a link for the provider is valid for 7 at most; lower polls."
+    elif route.send == "url" and route.link_time > _LONGEST_LINK:
+        short = _LONGEST_LINK - poll.whole_time
+        yield (
+            ("poll",),
+            (
+                f"lasts 7 days less {short.total_seconds():g} seconds, and a link for the provider, valid for 7 days "
+                f"at most, is made up to {SEND_WITHIN.total_seconds():g} seconds before the first delay begins; "
+                'lower polls, or write send = "stream".'
+            ),
+        )
 
 
 def _routes_that_take_the_same(routes: Mapping[int, Route]) -> Iterator[Mistake]:

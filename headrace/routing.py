@@ -1,6 +1,7 @@
 """A document, its pages and the routes -> which route, sync or async; or a refusal."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -12,6 +13,9 @@ from headrace.key_pattern import names_in
 from headrace.labels import LabelRule
 from headrace.polling import PollSchedule
 from headrace.states import Mode
+
+SEND_WITHIN = timedelta(seconds=120)
+"""A paid request leaves this long after its intent was noted, or not at all."""
 
 DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
@@ -88,6 +92,11 @@ class Route(BaseModel):
     def revision(self) -> str:
         """12 hex digits that change whenever anything of the route does."""
         return sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    @property
+    def link_time(self) -> timedelta:
+        """How long a link that the provider reads must be valid: from the intent to the last poll."""
+        return SEND_WITHIN + self.poll.whole_time
 
     def takes(self, bucket: str, key: str) -> bool:
         """Whether an object of this name is a document of this route (a folder placeholder never is)."""

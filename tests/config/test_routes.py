@@ -118,6 +118,7 @@ def test_watched_prefixes_do_not_lie_inside_each_other():
         (ROUTE + 'suffixes = [\n".pdf",\n"png"]\n', '11: routes[0].suffixes[1]: "png" does not begin with a dot; write ".png".'),
         (ROUTE + "[routes.poll]\nfirst_seconds = 9\nlongest_seconds = 8\n", "10: routes[0].poll.first_seconds: 9.0 is more than longest_seconds (8.0); write less."),
         (ROUTE + "[routes.poll]\npolls = 20_000\n", "9: routes[0].poll: lasts 13.9 days, and a link for the provider is valid for 7 at most; lower polls."),
+        (INVOICES + 'send = "url"\n[routes.poll]\npolls = 10_081\n', '11: routes[0].poll: lasts 7 days less 105 seconds, and a link for the provider, valid for 7 days at most, is made up to 120 seconds before the first delay begins; lower polls, or write send = "stream".'),
         (ROUTE + '[[lanes]]\nprovider = "locl"\n', '9: lanes[0]: no route uses "locl/locl/". Did you mean "local/local/"?'),
         (ROUTE + '[[lanes]]\nprovider = "local"\n' * 2, '11: lanes[1]: "local/local/" is described in lanes[0] too; keep one.'),
         (ROUTE + '[[schedules]]\nname = "x"\ncron = "0 3 * *"\naction = "retry"\n', '11: schedules[0].cron: "0 3 * *" has 4 fields; a cron line has five: minute, hour, day of month, month, day of week.'),
@@ -134,6 +135,12 @@ def test_watched_prefixes_do_not_lie_inside_each_other():
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_its_remedy(mistakes, text, found):
     assert found in mistakes(text)
+
+
+@pytest.mark.parametrize(("send", "polls"), [("url", 10_080), ("stream", 10_081)])
+def test_polls_that_no_link_needs_to_outlive_for_more_than_a_week_are_taken(written, send, polls):
+    (route,) = load_routes(written(f'{INVOICES}send = "{send}"\n[routes.poll]\npolls = {polls}\n')).routes
+    assert route.poll.polls == polls
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(mistakes):
