@@ -64,11 +64,14 @@ class Marker:
     def raise_(self, locations: Iterable[Location]) -> None:
         """Raise the ledger's sequence, then the markers'. One place that fails does not stop the others.
 
-        Raises the last of the errors, once all places were tried.
+        Where a marker names another ledger or a later sequence, and where none can be read at all, nothing is
+        raised: an old copy would otherwise come level with the marker by and by. Raises the last of the errors,
+        once all places were tried.
         """
-        self._ledger.raise_sequence()
-        failure: HeadraceError | None = None
-        for location in locations:
+        ours, failure = self._ours(locations)
+        if ours:
+            self._ledger.raise_sequence()
+        for location in ours:
             try:
                 self._raise_one(location)
             except HeadraceError as error:
@@ -76,6 +79,25 @@ class Marker:
                 failure = error
         if failure is not None:
             raise failure
+
+    def _ours(self, locations: Iterable[Location]) -> tuple[list[Location], HeadraceError | None]:
+        """The places whose marker can be read, and why the last of the others cannot.
+
+        Raises ForeignLedger if one of those that can be read is not ours.
+        """
+        marks: dict[Location, Mark] = {}
+        failure: HeadraceError | None = None
+        for location in locations:
+            try:
+                marks[location], _ = self._read(location)
+            except HeadraceError as error:
+                log.warning("marker cannot be read", place=str(location), error=str(error))
+                failure = error
+        # Read after the marks, as in `check`.
+        identity = self._ledger.identity()
+        for location, mark in marks.items():
+            _compare(mark, identity, location)
+        return list(marks), failure
 
     def _raise_one(self, location: Location) -> None:
         for tries_left in reversed(range(_TRIES)):

@@ -63,6 +63,39 @@ def test_an_old_copy_of_the_ledger_is_refused(marker, store, ledger):
     assert _content(store)["sequence"] == 7
 
 
+def test_an_old_copy_of_the_ledger_does_not_become_valid_however_often_it_tries(marker, store, ledger):
+    behind, level = PLACE, Location("out2", "private")
+    for place in (behind, level):
+        marker.establish(place)
+    ahead = json.dumps({"ledger": ledger.identity().id, "sequence": 3}).encode()
+    store.put(behind.bucket, behind.key("ledger.json"), ahead)
+    for _ in range(5):
+        with pytest.raises(ForeignLedger, match="old copy"):
+            marker.raise_([level, behind])
+        with pytest.raises(ForeignLedger, match="old copy"):
+            marker.check(behind)
+    assert ledger.identity().sequence == _content(store, level)["sequence"] == 0
+
+
+def test_a_ledger_that_can_read_no_marker_does_not_count_on(marker, store, ledger):
+    marker.establish(PLACE)
+
+    def away(_call, _key):
+        raise StorageUnavailable("The store is away.")
+
+    store.before = away
+    with pytest.raises(StorageUnavailable):
+        marker.raise_([PLACE])
+    assert ledger.identity().sequence == 0
+
+
+def test_a_place_without_a_marker_does_not_stop_the_others(marker, store):
+    marker.establish(PLACE)
+    with pytest.raises(ForeignLedger, match="never set up"):
+        marker.raise_([Location("empty", "private"), PLACE])
+    assert _content(store)["sequence"] == 1
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"\xff", b'{"ledger": "", "sequence": 1}', b'{"ledger": "x", "sequence": -1}']
 )
