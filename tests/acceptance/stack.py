@@ -1,5 +1,6 @@
 """The whole stack in a folder of its own, as `headrace run` starts it: real servers, real processes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -20,9 +20,16 @@ from workers.stack.environment import local_environment
 from workers.stack.ports import free_ports
 
 PROJECT = Path(__file__).parents[2]
-# The command as it was installed beside this interpreter.
-HEADRACE = str(Path(sys.executable).parent / "headrace")
 PORTS = 13
+
+
+def _command() -> Path:
+    """The command as a user has it, without the packages for development; else the one beside this interpreter."""
+    plain = PROJECT / ".venv-plain" / "bin" / "headrace"
+    return plain if plain.exists() else Path(sys.executable).parent / "headrace"
+
+
+HEADRACE = str(_command())
 
 
 class Stack:
@@ -41,7 +48,7 @@ class Stack:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self, *arguments: str):
         """`headrace run` with these arguments; stopped, with all its children, when the block ends."""
         with self.output.open("ab") as output:
@@ -104,6 +111,17 @@ class Stack:
         for child in process.children(recursive=True):
             child.kill()
         process.kill()
+
+    def left_running(self) -> list[list[str]]:
+        """The command lines of all processes that have to do with this data folder, however they were started."""
+        found = []
+        for process in psutil.process_iter():
+            # Processes come and go, and others' environments are nobody's business.
+            with contextlib.suppress(psutil.Error, OSError):
+                known = (*process.cmdline(), *process.environ().values(), process.cwd())
+                if any(str(self.data) in text for text in known):
+                    found.append(process.cmdline())
+        return found
 
     def rows(self, kind: str, route: str) -> dict[str, list[dict]]:
         """The exported rows of one kind, by the name of the document, of one route."""

@@ -2,7 +2,6 @@
 
 import json
 
-import psutil
 import pytest
 
 from headrace.ledger.records import RunFilter
@@ -14,7 +13,9 @@ pytestmark = pytest.mark.timeout(420)
 
 SAMPLES = sorted(path.name for path in (PROJECT / "samples" / "documents").iterdir())
 ROUTES = ("local", "nanonets")
-LONGEST_SECONDS = 240
+# What a new user is promised; a worker and a broker that are killed may cost a minute more.
+LONGEST_SECONDS = 180
+LONGEST_DISTURBED_SECONDS = 240
 
 
 def last_states(stack):
@@ -62,12 +63,7 @@ def test_it_ends_with_what_came_out_and_where(undisturbed):
 
 
 def test_nothing_is_left_running(undisturbed):
-    ours = [
-        process.info["pid"]
-        for process in psutil.process_iter(["pid", "cmdline"])
-        if any(str(undisturbed.data) in part for part in process.info["cmdline"] or ())
-    ]
-    assert ours == []
+    assert undisturbed.left_running() == []
 
 
 def test_no_secret_is_anywhere_but_where_it_is_needed(undisturbed):
@@ -110,7 +106,7 @@ def test_killing_a_worker_and_then_the_broker_costs_only_time(tmp_path_factory):
         wait_until(lambda: ledger.runs(RunFilter(state=State.EXPORTED), limit=1), 120)
         stack.kill("valkey")
         stack.kill("worker-prefork")
-        assert process.wait(LONGEST_SECONDS) == 0, stack.told()
+        assert process.wait(LONGEST_DISTURBED_SECONDS) == 0, stack.told()
     held = {place for place, (state, _) in last_states(stack).items() if state is State.HELD}
     assert all(last_states(stack)[place] == (State.HELD, Reason.IN_DOUBT) for place in held)
     # What is held never was on the free route.
