@@ -44,8 +44,8 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
-        "worker_soft_shutdown_timeout": 10.0,
-        "worker_enable_soft_shutdown_on_idle": False,
+        # TERM lets running tasks finish without a limit; this is for INT and QUIT: a paid request may last 100 s.
+        "worker_soft_shutdown_timeout": LONGEST_TASK_SECONDS - 10.0,
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

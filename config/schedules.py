@@ -40,7 +40,11 @@ class Schedule(BaseModel):
         pattern=r"^s3://[^/]+(/.*)?$",
         description="s3://bucket/prefix: which keys. A reprocess needs one; a retry takes all without.",
     )
-    reason: Reason | None = Field(default=None, description="Only for retry: runs that failed for this reason.")
+    reason: Reason | None = Field(
+        default=None,
+        description="Only for retry: runs that failed for this reason. "
+        "Without one, all but `prediction_failed`, whose retry is paid again.",
+    )
     route: str | None = Field(default=None, description="Only for retry: runs of this route.")
     since_hours: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="Only for retry: runs that failed in the last hours."

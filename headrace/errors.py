@@ -5,6 +5,7 @@ HeadraceError
 │   ├── UnreadableDocument, EncryptedDocument, EmptyDocument, DocumentTooLong, DocumentTooLarge,
 │   │   UnsupportedType, NoRoute, NeedsOcr, CountTimedOut, CountOutOfMemory
 │   ├── DocumentGone, DocumentReplaced      it was removed, or superseded, before it was read
+│   ├── AnswerLost          a stored answer is gone or damaged
 │   └── PredictionRejected  the provider refused for good (400, 401, 402, 403, 404, other 4xx), or failed
 ├── TransientError          nothing was paid and trying again may help
 │   ├── RateLimited, ProviderUnavailable, NotSent
@@ -112,6 +113,12 @@ class DocumentReplaced(PermanentError):
     """The object holds another content now."""
 
     reason = Reason.OBJECT_REPLACED
+
+
+class AnswerLost(PermanentError):
+    """A stored answer was deleted, or is damaged."""
+
+    reason = Reason.ANSWER_LOST
 
 
 class PredictionRejected(PermanentError):

@@ -87,7 +87,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.MODEL_NOT_FOUND: Explanation(
         "The provider knows no model of this id (404); nothing was charged.",
-        "Correct model in the route, check it with `headrace doctor`, then retry.",
+        "Correct model in the route, check it with `headrace doctor`, and reprocess; a retry asks for the old one.",
     ),
     Reason.REFUSED: Explanation(
         "The provider refused the document with an error of its own; nothing was charged.",
@@ -158,6 +158,10 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.STORAGE: Explanation(
         "The object store could not be reached, or refused, for too long.",
         "Check it with `headrace doctor`, then retry.",
+    ),
+    Reason.ANSWER_LOST: Explanation(
+        "The provider's answer was stored, and somebody deleted or damaged it since.",
+        "Restore it from a backup of the private prefix and retry, or reprocess the document, which pays again.",
     ),
     Reason.CONFIGURATION: Explanation(
         "The configuration lacks something that this document needs.",

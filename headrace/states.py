@@ -102,5 +102,6 @@ class Reason(StrEnum):
     IN_FLIGHT = "in_flight"
     POISON = "poison"
     STORAGE = "storage"
+    ANSWER_LOST = "answer_lost"
     CONFIGURATION = "configuration"
     UNEXPECTED = "unexpected"

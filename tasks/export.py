@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from headrace.errors import ObjectNotFound
 from headrace.flattening import merge
 from headrace.ledger.records import Advance
 from headrace.prediction import Prediction
@@ -32,16 +31,12 @@ def export(held: Held) -> None:
 
 
 def _prediction(held: Held) -> Prediction:
+    """All parts of the run's answer together; AnswerLost where one is gone."""
     location = Location.parse(held.route.private)
-    answers = [
-        held.services.answers.prediction(location, entry.key)
-        for entry in held.services.ledger.submissions(held.run.id)
-        if entry.state is SubmissionState.ANSWERED
-    ]
-    found = [answer for answer in answers if answer is not None]
-    if not found:
-        raise ObjectNotFound(
-            f"The stored answers of {held.run.id} are gone from {location}: they were deleted by somebody. "
-            "Reprocess the document, or restore them."
-        )
-    return merge(found)
+    return merge(
+        [
+            held.services.answers.needed(location, entry.key)
+            for entry in held.services.ledger.submissions(held.run.id)
+            if entry.state is SubmissionState.ANSWERED
+        ]
+    )

@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 from redis.exceptions import RedisError
 
 from headrace.clock import Clock
@@ -26,8 +26,30 @@ MARKER = "headrace.marker"
 # A try at a broker that is away takes seconds, so after one no other is made for this long.
 AWAY_SECONDS = 5.0
 
+# What the sweep feeds, and how deep; a queue that is deeper has work for long enough.
+BACKLOG_QUEUES = ("route", "submit", "local", "export")
+MOST_QUEUED = 1000
+
 # What must be loaded for it is heavy, so the local provider has a queue, and processes, of its own.
 LOCAL_QUEUE = "local"
+
+
+def step_of(state: State, provider: str | None) -> tuple[str, str]:
+    """The task that takes a run on from this state, and its queue."""
+    match state:
+        case State.RECEIVED:
+            return ROUTE, "route"
+        case State.ADMITTED:
+            return SUBMIT, LOCAL_QUEUE if provider == "local" else "submit"
+        case _:
+            return EXPORT, "export"
+
+
+def _depth(channel: Any, queue: str) -> int:
+    try:
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # Redis knows no queue that is empty.
 
 
 class Hints:
@@ -41,16 +63,26 @@ class Hints:
     def hint(self, run_id: str, state: State, provider: str | None = None) -> bool:
         """Have the step that takes a run on from this state look at it; False where the broker is away."""
         match state:
-            case State.RECEIVED:
-                return self._publish(ROUTE, [run_id], queue="route")
             case State.WAITING:
                 return self.dispatch()
-            case State.ADMITTED:
-                return self._publish(SUBMIT, [run_id], queue=LOCAL_QUEUE if provider == "local" else "submit")
             case State.SUBMITTED:
                 return True  # Its poll group has a message of its own.
             case _:
-                return self._publish(EXPORT, [run_id], queue="export")
+                task, queue = step_of(state, provider)
+                return self._publish(task, [run_id], queue=queue)
+
+    def room(self) -> dict[str, int]:
+        """How many more messages each queue should get; nothing where the broker does not tell.
+
+        The ledger holds the backlog: a queue that is fed to a set depth keeps the broker small.
+        """
+        try:
+            with self._app.connection_for_read() as connection:
+                channel = connection.default_channel
+                return {name: MOST_QUEUED - _depth(channel, name) for name in BACKLOG_QUEUES}
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning("queue depths unknown", error=type(error).__name__)
+            return {}
 
     def hint_all(self, hints: list[Hint]) -> None:
         """Publish several; the dispatcher is hinted once, however many runs wait.

@@ -11,7 +11,9 @@ import structlog
 from celery import Task, shared_task
 
 from headrace.errors import HeadraceError
-from tasks.hints import ADMIT, MARKER, SWEEP
+from headrace.ledger.records import Hint
+from headrace.states import State
+from tasks.hints import ADMIT, MARKER, SWEEP, step_of
 from tasks.services import Services
 
 log = structlog.get_logger()
@@ -68,17 +70,30 @@ def sweep(self: Task) -> None:
 
 
 def sweep_overdue(services: Services) -> None:
-    """One sweep over runs and poll groups, in bounded batches."""
+    """One sweep over runs and poll groups, in bounded batches; a queue that is full enough gets no more."""
+    room = services.hints.room()
     for _ in range(MOST_BATCHES):
         hints = services.ledger.sweep(limit=BATCH)
-        services.hints.hint_all(hints)
+        wanted = [hint for hint in hints if _fits(hint, room)]
+        services.hints.hint_all(wanted)
         if hints:
-            log.info("overdue runs hinted", runs=len(hints))
+            log.info("overdue runs hinted", runs=len(wanted), left_out=len(hints) - len(wanted))
         if len(hints) < BATCH:
             break
     for hint in services.ledger.revive_groups():
         log.info("poll group revived", group=hint.group_id)
         services.hints.poll(hint, 0.0)
+
+
+def _fits(hint: Hint, room: dict[str, int]) -> bool:
+    """Whether the hint's queue has room for it, which is then taken."""
+    if hint.state is State.WAITING:
+        return True  # one for all of them
+    _, queue = step_of(hint.state, hint.provider)
+    left = room.get(queue, 1)
+    if queue in room:
+        room[queue] = left - 1
+    return left > 0
 
 
 @shared_task(bind=True, name=MARKER, queue="maintenance")

@@ -16,13 +16,14 @@ from headrace.errors import (
     DocumentReplaced,
     InDoubt,
     PermanentError,
+    StaleClaim,
     StorageError,
     StorageUnavailable,
     TransientError,
 )
 from headrace.ledger.records import Advance, Submission, SubmissionChange
 from headrace.providers import Answer, Job, Provider, Request
-from headrace.routing import Route, metadata_of
+from headrace.routing import SEND_WITHIN, Route, metadata_of
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
 from headrace.storage.notes import Adopt, Doubt, Granted, Note
@@ -32,7 +33,6 @@ from tasks.step import Held
 
 log = structlog.get_logger()
 
-SEND_WITHIN = timedelta(seconds=120)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
 MOST_ATTEMPTS = 10
@@ -85,7 +85,7 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
     match services.notes.fence(location, note):
         case Adopt(job=job):
             log.info("submission adopted", submission=str(key))
-            _accepted(held, key, Job(job, route.model, run.pages))
+            _accepted(held, key, Job(job, route.model))
         case Doubt(detail=detail):
             _in_doubt(held, key, Reason.WORKER_DIED, detail)
         case Granted(note=granted):
@@ -93,6 +93,20 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
 
 
 def _send(held: Held, provider: Provider, location: Location, note: Note, head: ObjectHead) -> None:
+    """Send, and write down how it ended; also where another worker took us for dead meanwhile."""
+    services, key = held.services, SubmissionKey.parse(note.key)
+    try:
+        _send_and_settle(held, provider, location, note, head)
+    except StaleClaim:
+        # The other one found a note without an outcome and may have held the run; now the note has one.
+        hint = services.ledger.reopen_doubt(key)
+        if hint is not None:
+            log.warning("doubt reopened", submission=str(key))
+            services.hints.hint(hint.run_id, hint.state, hint.provider)
+        raise
+
+
+def _send_and_settle(held: Held, provider: Provider, location: Location, note: Note, head: ObjectHead) -> None:
     services, key = held.services, SubmissionKey.parse(note.key)
     try:
         result = provider.submit(_source(held, head, provider), _request(held, note, head))
@@ -126,7 +140,7 @@ def _source(held: Held, head: ObjectHead, provider: Provider) -> StoredSource:
             document.bucket,
             document.key,
             version_id=document.version_id,
-            valid_for=route.poll.whole_time + SEND_WITHIN,
+            valid_for=route.link_time,
         )
     return StoredSource(services.store, document, head.size, held.run.media_type or "", url)
 

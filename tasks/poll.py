@@ -1,17 +1,16 @@
 """The step that looks after a group of accepted jobs: ask for what is due, come back when the next one is."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from celery import Task, shared_task
 
-from headrace.errors import LedgerUnavailable, StaleClaim, StorageError, StorageUnavailable
+from headrace.errors import LedgerUnavailable, PermanentError, StaleClaim, StorageError, StorageUnavailable
 from headrace.faults import fault_point
 from headrace.ledger.records import Advance, PollJob, SubmissionChange, Turn
-from headrace.providers import Answer, Pending, Refused
+from headrace.providers import Answer, Job, Pending, Refused
 from headrace.routing import Route
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
@@ -27,6 +26,8 @@ AT_ONCE = 8
 LEAST_SECONDS_FOR_A_CALL = 5.0
 LONGEST_COUNTDOWN_SECONDS = 60.0
 STORAGE_PAUSE = timedelta(seconds=10)
+BLIND_PAUSE = timedelta(seconds=30)
+MOST_BLIND_POLLS = 20
 
 
 @dataclass(frozen=True)
@@ -90,18 +91,43 @@ def look_after(services: Services, turn: Turn) -> datetime | None:
 
 
 def _ask(services: Services, turn: Turn, jobs: Sequence[PollJob], seconds: float) -> None:
-    provider = services.provider(turn.lane)
-    results = provider.fetch([entry.job for entry in jobs], deadline_seconds=seconds)
+    results = _fetched(services, turn, jobs, seconds)
     for entry in jobs:
-        with structlog.contextvars.bound_contextvars(run=entry.run.id), _one_job(entry):
-            _settle(services, turn, entry, results.get(entry.job, Pending("no answer")))
+        with structlog.contextvars.bound_contextvars(run=entry.run.id):
+            try:
+                _settle(services, turn, entry, results.get(entry.job, Pending("it could not be asked for")))
+            except StaleClaim:
+                log.warning("job moved on meanwhile", submission=str(entry.key))
+            except LedgerUnavailable:
+                raise
+            except Exception as error:
+                log.exception("job not settled", submission=str(entry.key))
+                _put_aside(services, turn, entry, error)
 
 
-@contextmanager
-def _one_job(entry: PollJob) -> Iterator[None]:
-    """A job that another worker has moved on meanwhile does not disturb its neighbours."""
+def _fetched(
+    services: Services, turn: Turn, jobs: Sequence[PollJob], seconds: float
+) -> Mapping[Job, Answer | Pending | Refused]:
+    """What the provider said of each job; nothing where it could not be asked at all."""
     try:
-        yield
+        return services.provider(turn.lane).fetch([entry.job for entry in jobs], deadline_seconds=seconds)
+    except Exception:
+        # Each job's own schedule goes on, and ends it.
+        log.exception("jobs not asked for", jobs=len(jobs))
+        return {}
+
+
+def _put_aside(services: Services, turn: Turn, entry: PollJob, error: Exception) -> None:
+    """A job that we cannot deal with comes back later, so that its neighbours go on; after many times it fails."""
+    try:
+        if entry.polls < MOST_BLIND_POLLS:
+            services.ledger.postpone(turn, entry, services.clock.now() + BLIND_PAUSE)
+            return
+        what = type(error).__name__
+        text = f"The answer of the job {entry.job.id} could not be dealt with ({what}), {entry.polls} times over."
+        # The submission stays accepted: a retry takes the same job up and pays nothing.
+        change = SubmissionChange(entry.key, SubmissionState.ACCEPTED, job=entry.job.id)
+        _land(services, turn, entry, Advance(State.FAILED, Reason.UNEXPECTED, text), change)
     except StaleClaim:
         log.warning("job moved on meanwhile", submission=str(entry.key))
 
@@ -124,6 +150,10 @@ def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer,
     except (StorageError, StorageUnavailable) as error:
         log.warning("answer not stored, it will be fetched again", error=str(error))
         services.ledger.postpone(turn, entry, services.clock.now() + STORAGE_PAUSE)
+        return
+    except PermanentError as error:
+        change = SubmissionChange(entry.key, SubmissionState.ACCEPTED, job=entry.job.id)
+        _land(services, turn, entry, Advance(State.FAILED, error.reason, str(error)), change)
         return
     advance = predicted(entry.run, [prediction], services.routes.lane(route.lane))
     change = SubmissionChange(

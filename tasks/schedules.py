@@ -7,7 +7,7 @@ from celery import Task, shared_task
 
 from config.schedules import Schedule, due_time
 from headrace.ledger.records import RunFilter
-from headrace.states import State
+from headrace.states import Reason, State
 from tasks.hints import SCHEDULES
 from tasks.maintenance import alone
 from tasks.services import Services
@@ -16,6 +16,7 @@ log = structlog.get_logger()
 
 PIECE = 1000
 MOST_RETRIES = 100_000
+PAID_AGAIN = (Reason.PREDICTION_FAILED,)
 
 
 @shared_task(bind=True, name=SCHEDULES, queue="maintenance")
@@ -75,6 +76,8 @@ def _retry(services: Services, schedule: Schedule, batch: str) -> int:
         bucket=schedule.bucket,
         prefix=schedule.key_prefix,
         since=since,
+        # Retrying these is a new paid request, which a person, or a schedule that names it, has to want.
+        not_reasons=() if schedule.reason is not None else PAID_AGAIN,
     )
     hints = services.ledger.retry(wanted, batch=batch, by=f"schedule {schedule.name}", limit=MOST_RETRIES)
     services.hints.hint_all(hints)

@@ -100,5 +100,4 @@ def _last_page(answered: Sequence[Submission]) -> int:
 
 
 def _stored(held: Held, location: Location, answered: Sequence[Submission]) -> list[Prediction]:
-    stored = (held.services.answers.prediction(location, entry.key) for entry in answered)
-    return [prediction for prediction in stored if prediction is not None]
+    return [held.services.answers.needed(location, entry.key) for entry in answered]

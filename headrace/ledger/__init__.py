@@ -3,6 +3,7 @@
 from headrace.ledger.claims import Claims
 from headrace.ledger.dispatch import Dispatch
 from headrace.ledger.documents import Documents
+from headrace.ledger.doubts import Doubts
 from headrace.ledger.leases import Leases
 from headrace.ledger.poll_groups import PollGroups
 from headrace.ledger.queries import Queries
@@ -15,7 +16,9 @@ from headrace.ledger.sweep import Sweep
 __all__ = ["Ledger"]
 
 
-class Ledger(Setup, Documents, Reruns, Claims, Submissions, PollGroups, Dispatch, Sweep, Leases, Revisions, Queries):
+class Ledger(
+    Setup, Documents, Reruns, Claims, Submissions, Doubts, PollGroups, Dispatch, Sweep, Leases, Revisions, Queries
+):
     """The ledger, all its calls together: each base is one subject, in a module of its own.
 
     `url` is sqlite:////folder/ledger.db or postgresql+psycopg://user:password@host/database. Nothing connects

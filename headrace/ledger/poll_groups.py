@@ -48,7 +48,8 @@ class PollGroups(Database):
             lane = _lane_of(tx, change)
             joined = _join(tx, lane, due_at, now)
             group_id = _open(tx, lane, due_at, now) if joined is None else joined
-            more = {"group_id": group_id, "accepted_at": now, "due_at": due_at, "polls": 0}
+            # How many pages to wait for is the provider's word, never our own count.
+            more = {"group_id": group_id, "accepted_at": now, "due_at": due_at, "polls": 0, "pages": change.pages}
             change_submission(tx, run, change, now, **more)
             move(tx, run, Advance(State.SUBMITTED, due_at=due_at, facts=facts or {}), now)
         return PollHint(group_id, 0) if joined is None else None

@@ -120,6 +120,8 @@ def matching(filter: RunFilter) -> list[ColumnElement[bool]]:  # noqa: A002  as 
         (documents.c.bucket, filter.bucket),
     )
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
+    if filter.not_reasons:
+        conditions.append(or_(runs.c.reason.is_(None), runs.c.reason.not_in(filter.not_reasons)))
     if filter.prefix is not None:
         conditions.append(below(filter.prefix))
     if filter.since is not None:

@@ -177,6 +177,7 @@ class RunFilter:
 
     `prefix` is of the key. `since`: ended at or after it, or, while a run has not ended, created then.
     `document` is a document's id. `latest`: only the latest run of each document.
+    `not_reasons`: runs with any other reason.
     """
 
     state: State | None = None
@@ -188,6 +189,7 @@ class RunFilter:
     batch: str | None = None
     document: str | None = None
     latest: bool = True
+    not_reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from headrace.document import SubmissionKey
-from headrace.errors import ObjectNotFound, PreconditionFailed, StorageError, StorageUnavailable
+from headrace.errors import AnswerLost, ObjectNotFound, PreconditionFailed, StorageUnavailable
 from headrace.exports.jsonl import to_json
 from headrace.exports.order import Order
 from headrace.faults import fault_point
@@ -29,7 +29,7 @@ _TOKEN = "headrace-token"  # noqa: S105  a fencing token, no secret
 
 
 class Answers:
-    """The stored answers of all submissions. Every method raises StorageUnavailable and StorageError."""
+    """The stored answers of all submissions. Every method raises StorageUnavailable and StorageRefused."""
 
     def __init__(self, store: ObjectStore, *, most_unpacked_bytes: int = MOST_UNPACKED_BYTES) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class Answers:
         return self._unpacked(location, key, "raw.json.gz")
 
     def prediction(self, location: Location, key: SubmissionKey) -> Prediction | None:
-        """The stored prediction; None where none is stored, StorageError where it is damaged."""
+        """The stored prediction; None where none is stored, AnswerLost where it is damaged."""
         body = self._unpacked(location, key, "prediction.json.gz")
         if body is None:
             return None
@@ -73,6 +73,16 @@ class Answers:
         except (ValidationError, ValueError, RecursionError):
             # Their texts quote the answer, which belongs in no log.
             raise _damaged(location, key) from None
+
+    def needed(self, location: Location, key: SubmissionKey) -> Prediction:
+        """The stored prediction of a submission that was answered; AnswerLost where it is gone or damaged."""
+        prediction = self.prediction(location, key)
+        if prediction is None:
+            raise AnswerLost(
+                f"The stored answer of {key} is gone from {location}: somebody deleted it. "
+                "Restore it, or reprocess the document."
+            )
+        return prediction
 
     def keep_run_facts(self, location: Location, run: Run) -> None:
         """Write the run's own facts for a rebuild; those of a later claim of the run stay."""
@@ -149,8 +159,8 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=6, mtime=0)
 
 
-def _damaged(location: Location, key: SubmissionKey) -> StorageError:
-    return StorageError(
+def _damaged(location: Location, key: SubmissionKey) -> AnswerLost:
+    return AnswerLost(
         f"The stored answer of {key} in {location} is damaged: it was cut or changed, or unpacks to more than "
         "an answer may hold. Restore it, or reprocess the document."
     )

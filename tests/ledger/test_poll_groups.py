@@ -67,7 +67,7 @@ def test_jobs_of_a_lane_share_a_group_while_it_fills(ledger, clock):
     assert accepted(ledger, clock, "c")[2] is not None, "two seconds are over"
     clock.pass_(seconds(10))
     turn = ledger.take_turn(hint.group_id, 0)
-    assert [job.job for job in ledger.due_jobs(turn)] == [Job("job-a", "model-1", 5), Job("job-b", "model-1", 5)]
+    assert [job.job for job in ledger.due_jobs(turn)] == [Job("job-a", "model-1"), Job("job-b", "model-1")]
 
 
 def test_each_lane_has_groups_of_its_own(ledger, clock):

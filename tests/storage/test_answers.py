@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.document import Document, SubmissionKey
-from headrace.errors import StorageError, StorageUnavailable
+from headrace.errors import AnswerLost, StorageUnavailable
 from headrace.ledger.records import Run
 from headrace.prediction import Box, Field, Page, Prediction
 from headrace.routing import Lane
@@ -86,14 +86,14 @@ def test_the_same_answer_is_the_same_bytes(store, answers):
 )
 def test_a_damaged_answer_is_said_to_be_damaged(store, answers, body):
     store.put("private", f"{FOLDER}/prediction.json.gz", body)
-    with pytest.raises(StorageError, match="is damaged"):
+    with pytest.raises(AnswerLost, match="is damaged"):
         answers.prediction(PRIVATE, KEY)
 
 
 def test_an_answer_that_unpacks_without_end_is_not_unpacked(store):
     packing = zlib.compressobj(wbits=31)
     store.put("private", f"{FOLDER}/raw.json.gz", packing.compress(bytes(5_000_000)) + packing.flush())
-    with pytest.raises(StorageError, match="unpacks to more than"):
+    with pytest.raises(AnswerLost, match="unpacks to more than"):
         Answers(store, most_unpacked_bytes=1_000_000).raw(PRIVATE, KEY)
 
 

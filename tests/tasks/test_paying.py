@@ -1,17 +1,20 @@
 """Nothing is paid twice: what is certain goes on, what is in doubt is held, and nobody sends it again."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from config.routes import RouteTable
 from headrace.errors import InDoubt, PredictionRejected, StorageUnavailable
 from headrace.faults import set_fault_handler
 from headrace.ledger.records import RunFilter
+from headrace.providers import Job, Refused
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from tasks.paying import pause_after
 from tests.pdfs import make_pdf
-from tests.tasks.scripted import accepted, answer
+from tests.tasks.scripted import ScriptedProvider, accepted, answer
 
 PLACE = Location("private", "notes")
 
@@ -181,3 +184,99 @@ def test_a_versioned_object_goes_by_link_where_the_route_says_so(make_world, pro
     (source,) = provider.sources
     versioned = world.store.head("inbox", "paid/a.pdf").version_id is not None
     assert (source.url is not None) is versioned
+
+
+def test_a_worker_that_was_taken_for_dead_settles_the_doubt_when_it_comes_back(world, provider):
+    """Its lease lapsed while it was sending; another one found no outcome and held the run."""
+    run = world.drop("paid/a.pdf", make_pdf(1))
+
+    def slow(source, request):
+        world.clock.pass_(timedelta(seconds=16))
+        world.sweep()
+        world.deliver_all()
+        assert world.state(run) is State.HELD
+        return answer()
+
+    provider.submits.append(slow)
+    world.deliver_all()
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+def test_an_acceptance_without_page_ids_waits_for_no_page_count_of_ours(world, provider):
+    world.drop("paid/long.pdf", make_pdf(5))
+    provider.submits.append(Job("job-1", "m", None))
+    provider.polls.append(answer(3))
+    asked = []
+    fetch = provider.fetch
+    provider.fetch = lambda jobs, **more: asked.extend(jobs) or fetch(jobs, **more)
+    world.deliver_all()
+    assert [job.pages for job in asked] == [None]
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_a_stored_answer_that_was_lost_fails_the_run_and_can_be_reprocessed(world, provider, damage):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    while world.state(run) is not State.PREDICTED:
+        world.deliver()
+    (key,) = [
+        head.key for page in world.store.list("private", "") for head in page if head.key.endswith("prediction.json.gz")
+    ]
+    if damage == "gone":
+        world.store.delete("private", key)
+    else:
+        world.store.put("private", key, b"nonsense")
+    world.deliver_all()
+    failed = world.ledger.run(run)
+    assert (failed.state, failed.reason, failed.published) == (State.FAILED, Reason.ANSWER_LOST, True)
+    (again,) = world.ledger.reprocess([failed.document.id], by="test")
+    world.hints.hint(again.run_id, again.hint)
+    world.deliver_all()
+    assert world.state(again.run_id) is State.EXPORTED
+
+
+def test_one_job_that_cannot_be_dealt_with_does_not_stop_its_group(make_world):
+    provider = ScriptedProvider([accepted(f"job-{n}", 5) for n in range(3)])
+
+    def fetch(jobs, *, deadline_seconds):
+        broken = replace(answer(), prediction=None)
+        return {job: broken if job.id == "job-0" else answer(5, job=job.id) for job in jobs}
+
+    provider.fetch = fetch
+    world = make_world(provider)
+    runs = [world.drop(f"paid/{n}.pdf", make_pdf(5 + n)) for n in range(3)]
+    for _ in range(4):
+        world.deliver_all()
+        world.sweep()
+    assert sorted(world.state(run) for run in runs) == [State.EXPORTED, State.EXPORTED, State.FAILED]
+    assert [world.ledger.run(run).reason for run in runs if world.state(run) is State.FAILED] == [Reason.UNEXPECTED]
+
+
+def test_a_provider_that_cannot_be_asked_does_not_break_the_chain(world, provider):
+    run = world.drop("paid/long.pdf", make_pdf(5))
+    provider.submits.append(accepted(pages=5))
+
+    def broken(jobs, *, deadline_seconds):
+        raise RuntimeError("a fault of ours")
+
+    provider.fetch = broken
+    world.deliver_all()
+    assert world.ledger.run(run).reason is Reason.PREDICTION_TIMED_OUT
+
+
+def test_a_scheduled_retry_does_not_pay_again_for_what_the_provider_gave_up(world, provider):
+    from config.schedules import Schedule
+    from tasks.schedules import serve_due
+
+    run = world.drop("paid/long.pdf", make_pdf(5))
+    provider.submits.append(accepted(pages=5))
+    provider.polls.append(Refused(Reason.PREDICTION_FAILED, "all pages failed"))
+    world.deliver_all()
+    schedule = Schedule(name="hourly", every_seconds=3600, action="retry")
+    world.routes = RouteTable(world.routes.routes, world.routes.lanes, (schedule,))
+    world.clock.pass_(timedelta(hours=1))
+    serve_due(world)
+    world.deliver_all()
+    assert world.state(run) is State.FAILED
+    assert len(provider.requests) == 1

@@ -47,6 +47,9 @@ class RecordingApp:
         self.messages: deque[Message] = deque()
         self.published: list[Message] = []
 
+    def connection_for_read(self):
+        raise OSError("this broker tells no depths")
+
     def send_task(self, name, *, args, queue, countdown=None, retry):
         message = Message(name, args, queue, countdown or 0.0)
         self.messages.append(message)

@@ -56,7 +56,7 @@ REFUSALS = {
         "404, JSON",
         PredictionRejected,
         Reason.MODEL_NOT_FOUND,
-        "does not know this model: correct the route's `model`, then retry.",
+        "does not know this model: correct the route's `model` and reprocess (a retry asks for the same model again).",
     ),
     429: Outcome(
         "429, JSON",

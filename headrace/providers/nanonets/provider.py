@@ -143,6 +143,10 @@ class NanonetsProvider:
             return Pending(f"the call failed: {type(error).__name__}")
         except UnreadableBody as error:
             return Pending(f"the answer cannot be understood: {error}")
+        except Exception:
+            # One strange answer must not take the turn of the others; the log has what was strange.
+            log.exception("nanonets answer not read", job=job.id)
+            return Pending("the answer cannot be read")
 
     def _ask(self, job: Job, deadline: Deadline) -> Answer | Pending | Refused:
         sent = self._client.build_request("GET", dialect.predictions_of_file(job.model, job.id))
