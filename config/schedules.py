@@ -33,7 +33,8 @@ class Schedule(BaseModel):
     )
     action: Literal["reprocess", "retry"] = Field(
         description='"reprocess" processes what lies below `prefix` again, and pays for it again; '
-        '"retry" goes on with failed runs.'
+        '"retry" goes on with failed runs. '
+        "A due time is served once: what a crash in the middle of it leaves out waits for the next one."
     )
     prefix: str | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from headrace.ledger import Ledger
 from headrace.polling import PollSchedule
 from headrace.routing import Route
 from tests.clocks import ManualClock
+from tests.memory_store import InMemoryStore
 from tests.tasks.scripted import ScriptedProvider
 from tests.tasks.world import INBOX, World, table
 
@@ -53,7 +54,7 @@ def provider():
 def make_world(tmp_path, clock, counter):
     """Makes a world: make_world(provider, free=…, nanonets=2) with that many of the lane in flight."""
 
-    def make(provider, *, free=None, routes=(PAID, FREE), **lanes):
+    def make(provider, *, free=None, routes=(PAID, FREE), store=None, **lanes):
         ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock)
         ledger.migrate()
         return World(
@@ -62,6 +63,7 @@ def make_world(tmp_path, clock, counter):
             providers={"nanonets": provider, "local": free or ScriptedProvider(paid=False)},
             routes=table(*routes, **lanes),
             counter=counter,
+            store=store or InMemoryStore(),
         )
 
     return make

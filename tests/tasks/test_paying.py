@@ -13,7 +13,9 @@ from headrace.providers import Job, Refused
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from tasks.paying import pause_after
+from tests.memory_store import InMemoryStore
 from tests.pdfs import make_pdf
+from tests.tasks.conftest import PAID
 from tests.tasks.scripted import ScriptedProvider, accepted, answer
 
 PLACE = Location("private", "notes")
@@ -175,14 +177,13 @@ def test_the_pause_doubles_from_half_a_minute_to_ten_minutes():
     assert pause_after(10) is None
 
 
-def test_a_versioned_object_goes_by_link_where_the_route_says_so(make_world, provider):
-    from tests.tasks.conftest import PAID
-
-    world = make_world(provider, routes=(PAID.model_copy(update={"send": "url"}),))
+@pytest.mark.parametrize("versioned", [True, False])
+def test_a_versioned_object_goes_by_link_where_the_route_says_so(make_world, provider, versioned):
+    store = InMemoryStore(versioned={"inbox"} if versioned else set())
+    world = make_world(provider, routes=(PAID.model_copy(update={"send": "url"}),), store=store)
     world.drop("paid/a.pdf", make_pdf(1))
     world.deliver_all()
     (source,) = provider.sources
-    versioned = world.store.head("inbox", "paid/a.pdf").version_id is not None
     assert (source.url is not None) is versioned
 
 

@@ -1,17 +1,28 @@
 """Secrets are fed in wherever one can get in, and then looked for wherever one could come out."""
 
 import json
+import traceback
 from base64 import b64encode
 
 import httpx
 import pytest
 import structlog
+from celery import Celery
 from pydantic import SecretStr
 
+from config.celery import celery_settings
 from config.settings import load_settings
+from headrace.errors import LedgerUnavailable
+from headrace.ledger import Ledger
+from headrace.ledger.schema import metadata
 from headrace.providers.nanonets import NanonetsProvider, nanonets_client
 from headrace.states import State
+from headrace.storage.s3 import S3Store, s3_client
+from tasks.hints import Hints
+from tests.memory_store import InMemoryStore
 from tests.pdfs import make_pdf
+from tests.tasks.conftest import PAID
+from tests.tasks.scripted import ScriptedProvider
 
 KEY = "key-2f8a90-do-not-tell"
 SIGNATURE = "X-Amz-Signature=5ec2e7"
@@ -44,32 +55,83 @@ ANSWERS = {
 }
 
 
+class LeakyStore(InMemoryStore):
+    """Signs links as S3 does, and keeps every version."""
+
+    def presign(self, bucket, key, *, version_id, valid_for):
+        return f"https://{bucket}.example/{key}?versionId={version_id}&X-Amz-Expires=1&{SIGNATURE}"
+
+
 @pytest.fixture
 def logged():
-    with structlog.testing.capture_logs() as entries:
+    with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as entries:
         yield entries
 
 
+@pytest.mark.parametrize("send", ["stream", "url"])
 @pytest.mark.parametrize("what", ANSWERS)
-def test_no_secret_comes_out_of(what, make_world, logged):
+def test_no_secret_comes_out_of(what, send, make_world, logged):
+    def answered(request):
+        request.read()
+        asked.append(request)
+        return ANSWERS[what]
+
+    asked = []
     client = nanonets_client(SecretStr(KEY))
-    client._transport = httpx.MockTransport(lambda request: ANSWERS[what])
-    world = make_world(None)
+    client._transport = httpx.MockTransport(answered)
+    world = make_world(None, routes=(PAID.model_copy(update={"send": send}),), store=LeakyStore(versioned={"inbox"}))
     world.providers["nanonets"] = NanonetsProvider(client, world.clock)
     run = world.drop("paid/a.pdf", make_pdf(1))
     world.deliver_all()
     assert world.state(run) is not State.ADMITTED
+    # The secrets did go where they belong, so that the search below could find them elsewhere.
+    assert asked[0].headers["Authorization"] == f"Basic {NEEDLES[1]}"
+    assert (SIGNATURE.partition("=")[2].encode() in asked[0].content) is (send == "url")
+    _search(world, run, logged)
+
+
+def test_no_secret_comes_out_of_servers_that_are_away(make_world, logged, tmp_path):
+    world = make_world(ScriptedProvider())
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    world.store = S3Store(s3_client("http://127.0.0.1:9", "us-east-1", "id", SecretStr(KEY)))
+    app = Celery("headrace")
+    app.conf.update(celery_settings(f"redis://:{KEY}@127.0.0.1:9/0"))
+    away = Hints(app, world.clock)
+    away.room()
+    away.hint(run, State.RECEIVED)
+    world.deliver_all()
+    ledger = Ledger(f"postgresql+psycopg://user:{KEY}@127.0.0.1:9/name", world.clock)
+    with pytest.raises(LedgerUnavailable) as raised:
+        ledger.check()
+    told = "".join(traceback.format_exception(raised.value)) + repr(ledger)
+    assert KEY not in told
+    assert {entry["event"] for entry in logged} >= {"step put off", "hint not published"}
+    world.store = InMemoryStore()
+    _search(world, run, logged, bucket=False)
+    app.close()
+
+
+def _search(world, run, logged, *, bucket=True):
+    """Look for every secret in everything that was written down."""
+    found = world.ledger.run(run)
     everything = {
         "logs": json.dumps(logged, default=str),
-        "ledger": repr(world.ledger.run(run)) + repr(world.ledger.history(world.ledger.run(run).document.id)),
-        "submissions": repr(world.ledger.submissions(run)),
+        "ledger": _every_row(world.ledger),
+        "history": repr(world.ledger.history(found.document.id)),
         "messages": repr(world.app.published),
-        "bucket": _everything_in(world.store),
-        "provider": repr(world.providers["nanonets"].__dict__),
+        "bucket": _everything_in(world.store) if bucket else "",
+        "providers": repr(world.providers) + repr([vars(provider) for provider in world.providers.values()]),
     }
     for place, text in everything.items():
         for needle in NEEDLES:
             assert needle not in text, f"{place}: {needle}"
+
+
+def _every_row(ledger):
+    with ledger._reading() as connection:
+        rows = [repr(tuple(row)) for table in metadata.sorted_tables for row in connection.execute(table.select())]
+    assert len(rows) > 5
+    return "\n".join(rows)
 
 
 def _everything_in(store):
