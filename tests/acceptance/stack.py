@@ -98,6 +98,8 @@ class Stack:
     def billed(self) -> Counter[str]:
         """How often the simulator billed each submission key, as its journal says."""
         journal = self.data / "simulator" / "journal.jsonl"
+        if not journal.exists():
+            return Counter()
         return Counter(json.loads(line)["submission"] for line in journal.read_text(encoding="utf-8").splitlines())
 
     def children(self) -> dict[str, int]:
