@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 import structlog
 
 from config.settings import Settings, environment, load_settings
-from headrace.errors import ConfigurationError, LedgerUnavailable, StorageError, TransientError
+from headrace.errors import ConfigurationError, LedgerError, StorageError, TransientError
 from workers.bucket_queue import bucket_queue
 from workers.doors import Door, QueueDoor, watch_doors
 from workers.logging import configure_logging
@@ -21,12 +21,12 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 def keep_open(door: Door, stop: threading.Event, first_pause_seconds: float = FIRST_PAUSE_SECONDS) -> None:
-    """Look through a door again and again until stopped; where a server is away, wait longer and longer."""
+    """Look through a door again and again until stopped; where a server fails it, wait longer and longer."""
     pause_seconds = first_pause_seconds
     while not stop.is_set():
         try:
             next_look_seconds = door.look()
-        except (TransientError, LedgerUnavailable, StorageError) as error:
+        except (TransientError, LedgerError, StorageError) as error:
             log.warning("door is waiting", door=door.name, seconds=pause_seconds, why=str(error))
             stop.wait(pause_seconds)
             pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)

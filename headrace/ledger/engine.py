@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headrace.clock import Clock
-from headrace.errors import ConfigurationError, LedgerUnavailable
+from headrace.errors import ConfigurationError, LedgerError, LedgerUnavailable
 from headrace.faults import fault_point
 
 _WRITES = "headrace_writes"
@@ -24,7 +24,8 @@ class Database:
     """One database, one engine per process.
 
     Nothing connects before it is used, and a forked child makes an engine of its own.
-    Every method raises LedgerUnavailable where the database cannot do its part.
+    Every method raises LedgerUnavailable where the database cannot do its part, or where another process wrote
+    the same meanwhile: trying again may help. It raises LedgerError for a value that the database cannot keep.
     """
 
     def __init__(self, url: str, clock: Clock) -> None:
@@ -76,8 +77,17 @@ class Database:
     def _plain_errors(self) -> Iterator[None]:
         try:
             yield
-        except (IntegrityError, DataError):
-            raise
+        except IntegrityError as error:
+            # Two wrote the same at once; the one that comes second finds out when it tries again.
+            raise LedgerUnavailable(
+                f"The ledger {self._place} refused a row: {_rule(error.orig)}. Another process wrote meanwhile, most "
+                "likely, and trying again helps; should it be said again and again, report it."
+            ) from error
+        except DataError as error:
+            raise LedgerError(
+                f"The ledger {self._place} cannot keep a value: {type(error.orig).__name__}. Trying again does not "
+                "help: report it."
+            ) from error
         except PoolTimeout as error:
             raise LedgerUnavailable(
                 f"The ledger {self._place} gave no connection in time. Run fewer threads, or allow more connections."
@@ -150,6 +160,13 @@ def _schema_is_missing(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return str(error).startswith(("no such table", "no such column")) or "has no column named" in str(error)
     return isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn)
+
+
+def _rule(error: BaseException | None) -> str:
+    """The rule that a row broke, without the row's values: PostgreSQL tells them on its further lines only."""
+    if isinstance(error, psycopg.Error) and error.diag.constraint_name:
+        return f"{type(error).__name__} of {error.diag.constraint_name}"
+    return _first_line(error)
 
 
 def _first_line(error: BaseException | None) -> str:

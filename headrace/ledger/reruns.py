@@ -1,6 +1,6 @@
 """Runs that people or schedules start: once more from the beginning, or on from where they failed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from headrace.ledger.moves import FRESH, SOON, note
 from headrace.ledger.queries import matching
 from headrace.ledger.records import Hint, Recorded, Run, RunFilter
 from headrace.ledger.rows import document_of, run_of, select_runs
-from headrace.ledger.schema import batches, documents, runs, submissions
+from headrace.ledger.schema import batches, documents, objects, runs, submissions
 from headrace.states import State, SubmissionState
 
 log = structlog.get_logger()
@@ -43,9 +43,7 @@ class Reruns(Database):
         # In order, so that two callers wait for each other rather than forever.
         for chunk in in_pieces(sorted(set(document_ids))):
             with self._transaction("reprocess") as tx:
-                # The rows are locked, so that nobody else numbers a run of these documents.
-                ours = select(documents).where(documents.c.id.in_(chunk)).order_by(documents.c.id).with_for_update()
-                rows = tx.execute(ours).all()
+                rows = _locked(tx, chunk)
                 unknown = set(chunk) - {row.id for row in rows}
                 if unknown:
                     raise LedgerError(f"The ledger knows no document {min(unknown)}; ingest its object first.")
@@ -76,6 +74,14 @@ class Reruns(Database):
             left = left - len(rows) if len(rows) == 1000 else 0
         log.info("runs retried", runs=len(hints), batch=batch)
         return hints
+
+
+def _locked(tx: Connection, document_ids: Sequence[str]) -> Sequence[Any]:
+    """These documents' rows, in order. Nobody else numbers a run of theirs: recording locks their objects alike."""
+    ours = documents.c.id.in_(document_ids)
+    theirs = select(documents.c.object_id).where(ours)
+    tx.execute(select(objects.c.id).where(objects.c.id.in_(theirs)).order_by(objects.c.id).with_for_update())
+    return tx.execute(select(documents).where(ours).order_by(documents.c.id)).all()
 
 
 def _begin_again(tx: Connection, row: Any, now: datetime, batch: str | None, by: str) -> Recorded:

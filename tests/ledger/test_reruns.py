@@ -1,11 +1,12 @@
 """Runs that people start: reprocessing from the beginning, retrying what failed."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
 
 from headrace.errors import LedgerError, StaleClaim
+from headrace.faults import set_fault_handler
 from headrace.ledger.records import Advance, RunFilter, SubmissionChange
 from headrace.states import Reason, State, SubmissionState
 from tests.ledger.lives import (
@@ -62,6 +63,34 @@ def test_reprocessing_at_once_begins_one_run(ledger, open_ledger):
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda other: other.reprocess(ids, by="ann"), others))
     assert sum(one.new for result in results for one in result) == 10
+
+
+@pytest.mark.parametrize("first", ["record", "reprocess"])
+def test_a_document_reprocessed_while_it_is_told_of_again_gets_one_run(ledger, open_ledger, first):
+    """Both number the next run: a content that was superseded and lies there again is read after all."""
+    back, between = document(etag="A"), document(etag="B")
+    advanced(ledger, ledger.record([back])[0].run_id, State.SUPERSEDED)
+    ledger.record([between])
+    other = open_ledger()
+    calls = {"record": lambda of: of.record([back]), "reprocess": lambda of: of.reprocess([back.id], by="ann")}
+    (second,) = set(calls) - {first}
+    begun = []
+
+    def begin_the_second(point):
+        if point == f"ledger.{first}.before_commit":
+            set_fault_handler(None)
+            begun.append(pool.submit(calls[second], other))
+            wait(begun, timeout=0.3)  # it waits for this transaction, so it is not done
+
+    with ThreadPoolExecutor(1) as pool:
+        set_fault_handler(begin_the_second)
+        try:
+            (one,) = calls[first](ledger)
+        finally:
+            set_fault_handler(None)
+        (other_one,) = begun[0].result()
+    assert (one.new, other_one.new) == (True, False)
+    assert [run.number for run in ledger.runs(RunFilter(document=back.id, latest=False), 10)] == [2, 1]
 
 
 def test_a_failed_run_that_was_never_routed_is_routed_again(ledger, clock):

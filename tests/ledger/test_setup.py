@@ -12,12 +12,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from headrace.clock import SystemClock
-from headrace.errors import ConfigurationError, LedgerUnavailable
+from headrace.errors import ConfigurationError, LedgerError, LedgerUnavailable
 from headrace.faults import set_fault_handler
 from headrace.ledger import Ledger
 from headrace.ledger.schema import metadata
 from headrace.states import State
 from tests.clocks import ManualClock
+from tests.ledger.conftest import emptied
 from tests.ledger.lives import document, received
 
 
@@ -130,6 +131,25 @@ def test_a_database_that_is_away_is_named_without_its_password(url):
         error = error.__cause__
     assert "hunter2" not in repr(ledger)
     assert "127.0.0.1:1/ledger" in repr(ledger)
+
+
+def test_a_row_that_is_there_already_is_worth_another_try_and_no_value_is_told(ledger):
+    row = text("INSERT INTO objects (id, received_on) VALUES ('a-private-name', '2026-11-20')")
+    with ledger._transaction("once") as tx:
+        tx.execute(row)
+    with pytest.raises(LedgerUnavailable, match="objects") as caught, ledger._transaction("again") as tx:
+        tx.execute(row)
+    assert "a-private-name" not in str(caught.value)
+    assert "trying again helps" in str(caught.value)
+
+
+def test_a_value_that_the_database_cannot_keep_is_an_error_of_ours_that_does_not_tell_it(migrated_postgres):
+    ledger = Ledger(emptied(migrated_postgres), ManualClock())
+    with pytest.raises(LedgerError, match="NumericValueOutOfRange") as caught:
+        ledger.record([document(size=2**63)])
+    ledger.close()
+    assert not isinstance(caught.value, LedgerUnavailable)
+    assert str(2**63) not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.routes import RouteTable
-from headrace.errors import LedgerUnavailable, StorageRefused, StorageUnavailable
+from headrace.errors import LedgerError, LedgerUnavailable, StorageRefused, StorageUnavailable
 from headrace.ledger import Ledger
 from headrace.ledger.records import RunFilter
 from headrace.routing import Route
@@ -47,9 +47,15 @@ class ScriptedDoor:
 
 
 @pytest.mark.parametrize(
-    "error", [LedgerUnavailable("away"), StorageUnavailable("away"), StorageRefused("a right is missing")]
+    "error",
+    [
+        LedgerUnavailable("away"),
+        LedgerError("a name that cannot be kept"),
+        StorageUnavailable("away"),
+        StorageRefused("a right is missing"),
+    ],
 )
-def test_a_door_stays_open_while_a_server_is_away(error):
+def test_a_door_stays_open_while_a_server_is_away_or_refuses(error):
     stop = threading.Event()
     door = ScriptedDoor(stop, error, error, 0.0, error)
     keep_open(door, stop, first_pause_seconds=0.001)
