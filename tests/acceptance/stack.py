@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -30,6 +30,7 @@ def _command() -> Path:
 
 
 HEADRACE = str(_command())
+PYTHON = str(_command().with_name("python"))
 
 
 class Stack:
@@ -71,10 +72,12 @@ class Stack:
                 except subprocess.TimeoutExpired:
                     self.process.kill()
 
-    def headrace(self, *arguments: str, timeout_seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """One command, in the stack's environment."""
+    def headrace(
+        self, *arguments: str, by: Sequence[str] = (HEADRACE,), timeout_seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """One command, in the stack's environment; `by` is how it is called."""
         return subprocess.run(
-            [HEADRACE, *arguments],
+            [*by, *arguments],
             cwd=PROJECT,
             env=self.environ,
             capture_output=True,
