@@ -1,9 +1,18 @@
 """A document: one content of one object in a bucket, and the ids that follow from it."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Self
+
+UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL and half of a surrogate pair: no S3 key has them, and PostgreSQL keeps neither."""
+
+
+def is_keepable(text: str | None) -> bool:
+    """Whether every engine of the ledger can keep this text as it is."""
+    return text is None or UNKEEPABLE.search(text) is None
 
 
 def _digest(*parts: str) -> str:
@@ -42,6 +51,12 @@ class Document:
     def object_id(self) -> str:
         """The id of its S3 key, shared by all contents that lay there."""
         return object_id(self.bucket, self.key)
+
+    @property
+    def is_keepable(self) -> bool:
+        """Whether all that was told of it is text that the ledger can keep; else no such object can be."""
+        told = (self.bucket, self.key, self.etag, self.version_id, self.sequencer)
+        return all(is_keepable(text) for text in told)
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from headrace.document import Document
+from headrace.document import Document, is_keepable
 from headrace.errors import UnreadableEvent
 
 # Stores count tagging, retention and the like as ObjectCreated too; only these bring new content.
@@ -178,17 +178,13 @@ def _table(value: object, name: str) -> Mapping[str, Any]:
 
 
 def _needed(value: object, name: str, longest: int = _LONGEST_TEXT) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= longest or not _is_plain(value):
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not is_keepable(value):
         raise _BadRecord(f"{name} is missing, or is no text of up to {longest} characters.")
     return value
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and _is_plain(value) else None
-
-
-def _is_plain(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and is_keepable(value) else None
 
 
 def _sequencer(value: object) -> str | None:

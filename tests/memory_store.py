@@ -97,10 +97,10 @@ class InMemoryStore:
         with self._lock:
             if bucket not in self._buckets:
                 raise ObjectNotFound(f"There is no bucket {bucket}.")
-            keys = sorted(
-                (key for key in self._buckets[bucket] if key.startswith(prefix)), key=lambda key: key.encode()
-            )
-            heads = [self._buckets[bucket][key][-1].head for key in keys if key.encode() > start_after.encode()]
+            # A hostile store may list a key that is no text; to begin behind one, a client cannot ask.
+            encoded = {key: key.encode("utf-8", "surrogatepass") for key in self._buckets[bucket]}
+            keys = sorted((key for key in encoded if key.startswith(prefix)), key=lambda key: encoded[key])
+            heads = [self._buckets[bucket][key][-1].head for key in keys if encoded[key] > start_after.encode()]
         for start in range(0, len(heads), 1000):
             yield [
                 ObjectHead(head.key, head.etag, head.size, head.last_modified) for head in heads[start : start + 1000]

@@ -14,7 +14,7 @@ from headrace.ledger.engine import Database
 from headrace.ledger.moves import FRESH, SOON, note
 from headrace.ledger.records import Recorded, Run
 from headrace.ledger.rows import document_of, run_of, select_runs
-from headrace.ledger.schema import documents, history, is_keepable, objects, runs
+from headrace.ledger.schema import documents, history, objects, runs
 from headrace.ledger.standing import Order, compare, merge
 from headrace.ledger.upserts import insert_new
 from headrace.states import State
@@ -100,8 +100,7 @@ def _first_row(document_id: str, number: int, now: datetime) -> dict[str, Any]:
 
 
 def _refuse_unkeepable(document: Document) -> None:
-    told = (document.bucket, document.key, document.etag, document.version_id, document.sequencer)
-    if not all(is_keepable(text) for text in told):
+    if not document.is_keepable:
         raise LedgerError(
             f"The document {document.id} has a character in its name, eTag, version or sequencer that no S3 key has "
             "(NUL, or half of a surrogate pair). It cannot be in the bucket; leave it out."

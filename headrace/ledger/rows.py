@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, false, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
-from headrace.document import Document, SubmissionKey
+from headrace.document import Document, SubmissionKey, is_keepable
 from headrace.ledger.records import PollJob, Run, Submission
-from headrace.ledger.schema import documents, is_keepable, runs, submissions
+from headrace.ledger.schema import documents, runs, submissions
 from headrace.providers import Job
 from headrace.routing import Lane
 

@@ -1,6 +1,5 @@
 """The ledger's tables. migrations/ makes them; a test holds the two together."""
 
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -21,12 +20,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from headrace.document import UNKEEPABLE
 from headrace.states import Mark, Mode, Reason, State, SubmissionState
 
 _Word = TypeVar("_Word", bound=StrEnum)
-
-# PostgreSQL keeps neither NUL nor half of a surrogate pair; error texts and answers may hold both.
-_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 
 _MOST_DETAIL_CHARACTERS = 2000
 
@@ -87,12 +84,7 @@ class Remark(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: object) -> str | None:  # noqa: ARG002  SQLAlchemy's signature
-        return None if value is None else _UNKEEPABLE.sub("\N{REPLACEMENT CHARACTER}", value[:_MOST_DETAIL_CHARACTERS])
-
-
-def is_keepable(text: str | None) -> bool:
-    """Whether both engines can keep this text as it is."""
-    return text is None or _UNKEEPABLE.search(text) is None
+        return None if value is None else UNKEEPABLE.sub("\N{REPLACEMENT CHARACTER}", value[:_MOST_DETAIL_CHARACTERS])
 
 
 # Keys sort by their bytes, as S3 lists them, whatever the database's language.

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import structlog
 
-from headrace.document import Document
+from headrace.document import Document, is_keepable
 from headrace.ledger.records import Recorded
 from headrace.storage import ObjectHead, ObjectStore
 
@@ -76,20 +76,22 @@ class Watch:
         pages = _Pages(self._store.list(self._bucket, self._prefix, start_after=self._cursor))
         recorded: list[Recorded] = []
         for stretch in _stretches(pages):
-            recorded += self._deal_with(stretch)
-            self._cursor = stretch[-1].key
+            # Not a key that no ledger keeps and no listing starts behind.
+            place = next((head.key for head in reversed(stretch) if is_keepable(head.key)), self._cursor)
+            recorded += self._deal_with(stretch, place)
+            self._cursor = place
             if len(recorded) >= MOST_RECORDED:
-                self._save(self._cursor)
+                self._save(place)
                 return Found(tuple(recorded), pages.objects, pages.requests, complete=False)
         self._begin_again()
         return Found(tuple(recorded), pages.objects, pages.requests, complete=True)
 
-    def _deal_with(self, stretch: Sequence[ObjectHead]) -> list[Recorded]:
+    def _deal_with(self, stretch: Sequence[ObjectHead], place: str) -> list[Recorded]:
         digest = _digest(stretch)
         recorded: list[Recorded] = []
         if digest not in self._unchanged:
             recorded = self._record_new(stretch)
-            self._save(stretch[-1].key)
+            self._save(place)
         self._seen.add(digest)
         return recorded
 
@@ -102,10 +104,11 @@ class Watch:
     def _document(self, head: ObjectHead) -> Document | None:
         if head.key.endswith("/") or not self._takes(head.key):
             return None
-        if "\0" in head.key:
-            log.warning("key cannot be recorded", bucket=self._bucket, prefix=self._prefix)
+        document = Document(self._bucket, head.key, head.etag, size=head.size, last_modified=head.last_modified)
+        if not document.is_keepable:
+            log.warning("object cannot be recorded", document=document.id, bucket=self._bucket, prefix=self._prefix)
             return None
-        return Document(self._bucket, head.key, head.etag, size=head.size, last_modified=head.last_modified)
+        return document
 
     def _begin_again(self) -> None:
         self._cursor = ""

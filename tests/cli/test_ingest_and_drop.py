@@ -37,6 +37,19 @@ def test_a_new_document_is_recorded_and_its_first_step_hinted(headrace):
     assert headrace.ledger.run(hint.run_id).document.key == "local/a.pdf"
 
 
+@pytest.mark.parametrize("key", ["local/a\0.pdf", "local/a\ud800.pdf"])
+def test_a_key_that_no_ledger_keeps_is_left_out_alone(headrace, key):
+    for each in (key, "local/b.pdf"):
+        headrace.store.put("inbox", each, b"x")
+    result = headrace("ingest", "s3://inbox/local/", "--json")
+    assert result.exit_code == 0
+    assert objects_of(result) == {
+        key: ("not a document", "its name has a character that no S3 key has"),
+        "local/b.pdf": ("new", None),
+    }
+    assert headrace("ingest", "s3://inbox/local/").exit_code == 0
+
+
 def test_an_exact_key_means_that_object_alone(headrace):
     headrace.store.put("inbox", "local/a.pdf", b"x")
     headrace.store.put("inbox", "local/a.pdf.pdf", b"y")

@@ -168,6 +168,7 @@ def test_another_major_version_is_left_to_a_person(version):
     "facts",
     [
         {"key": None}, {"key": ""}, {"key": 7}, {"key": "%FF.pdf"}, {"key": "a%00b.pdf"}, {"key": "\ud800.pdf"},
+        {"key": "%ED%A0%80.pdf"}, {"eTag": "e\0"}, {"eTag": "\udc80"},
         {"key": "k" * 1025}, {"eTag": None}, {"eTag": ""}, {"eTag": '""'}, {"eTag": ["x"]},
     ],
 )  # fmt: skip
@@ -180,6 +181,17 @@ def test_a_drop_that_does_not_say_what_was_dropped_is_unreadable(facts):
 def test_facts_that_are_none_are_not_known():
     document = read(record(size=-1, versionId=7, sequencer="not hex")).created[0]
     assert (document.size, document.version_id, document.sequencer) == (None, None, None)
+
+
+HOSTILE = st.text(st.characters() | st.sampled_from("\0\ud800\udfff%+"), max_size=8)
+
+
+@settings(max_examples=200)
+@given(*[HOSTILE] * 4)
+def test_every_document_that_is_told_of_can_be_kept_in_the_ledger(key, etag, version, sequencer):
+    notification = read(RECORD, record(key=key, eTag=etag, versionId=version, sequencer=sequencer))
+    assert all(document.is_keepable for document in notification.created)
+    assert notification.created[0].key == "in/red flower.pdf"
 
 
 def test_an_etag_loses_its_quotes():

@@ -15,6 +15,7 @@ from headrace.ledger.records import RunFilter
 from headrace.routing import Route
 from headrace.states import State
 from tests.listener.conftest import KEY_ID, SECRET, Inbox
+from tests.memory_store import InMemoryStore
 from workers.bucket_queue import BucketQueue, bucket_queue
 from workers.doors import QueueDoor
 
@@ -50,7 +51,9 @@ def hints() -> list[tuple[str, State]]:
 @pytest.fixture
 def door(inbox, ledger, hints):
     # S3 tells that a configuration was saved; that message must go like any other.
-    return QueueDoor(queue_of(inbox), ledger, routes(inbox.bucket), lambda run, state: hints.append((run, state)))
+    return QueueDoor(
+        queue_of(inbox), ledger, InMemoryStore(), routes(inbox.bucket), lambda run, state: hints.append((run, state))
+    )
 
 
 def look_until(door: QueueDoor, done: Callable[[], bool]) -> None:
@@ -128,7 +131,9 @@ def test_killed_before_the_message_is_deleted_it_comes_again_and_is_recorded_onc
     with pytest.raises(Killed):
         look_until(door, lambda: False)
     assert inbox.messages() >= 1
-    anew = QueueDoor(queue_of(inbox), ledger, routes(inbox.bucket), lambda run, state: hints.append((run, state)))
+    anew = QueueDoor(
+        queue_of(inbox), ledger, InMemoryStore(), routes(inbox.bucket), lambda run, state: hints.append((run, state))
+    )
     look_until(anew, lambda: inbox.messages() == 0)
     assert keys(ledger) == ["in/a.pdf"]
 
@@ -141,12 +146,21 @@ def test_a_message_that_is_no_event_stays_for_the_redrive_policy(inbox, ledger, 
     assert inbox.messages() == 1
 
 
-def test_a_message_that_is_partly_unreadable_gives_its_documents_and_stays(inbox, ledger, door):
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"key": "in/b.pdf"},
+        {"key": "in/b%00.pdf", "eTag": "e"},
+        {"key": "in/\ud800.pdf", "eTag": "e"},
+        {"key": "in/b.pdf", "eTag": "\0"},
+    ],
+)
+def test_a_message_that_is_partly_unreadable_gives_its_documents_and_stays(inbox, ledger, door, told):
     good = {
         "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": inbox.bucket}, "object": {"key": "in/a.pdf", "size": 1, "eTag": "e"}},
     }  # fmt: skip
-    bad = {**good, "s3": {"bucket": {"name": inbox.bucket}, "object": {"key": "in/b.pdf"}}}
+    bad = {**good, "s3": {"bucket": {"name": inbox.bucket}, "object": told}}
     inbox.tell(json.dumps({"Records": [bad, good]}))
     look_until(door, lambda: keys(ledger) == ["in/a.pdf"] and inbox.messages() == 1)
 
@@ -178,7 +192,7 @@ class AwayLedger:
 def test_while_the_ledger_is_away_nothing_is_received(inbox, ledger):
     inbox.put("in/a.pdf")
     away = AwayLedger(ledger, failures=3)
-    door = QueueDoor(queue_of(inbox), away, routes(inbox.bucket), lambda run, state: None)
+    door = QueueDoor(queue_of(inbox), away, InMemoryStore(), routes(inbox.bucket), lambda run, state: None)
     for _ in range(3):
         with pytest.raises(LedgerUnavailable):
             door.look()
@@ -192,7 +206,7 @@ def test_while_the_ledger_is_away_nothing_is_received(inbox, ledger):
 
 def test_a_ledger_that_goes_away_in_the_middle_costs_no_document(inbox, ledger):
     away = AwayLedger(ledger, failures=0)
-    door = QueueDoor(queue_of(inbox), away, routes(inbox.bucket), lambda run, state: None)
+    door = QueueDoor(queue_of(inbox), away, InMemoryStore(), routes(inbox.bucket), lambda run, state: None)
     look_until(door, lambda: inbox.messages() == 0)
     inbox.put("in/a.pdf")
     away.failures = 2

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from headrace.document import Document, run_id
 from headrace.errors import LedgerUnavailable, StorageUnavailable
@@ -215,6 +216,37 @@ def test_a_failed_first_query_for_the_cursor_is_asked_again(store, ledger, watch
     with pytest.raises(LedgerUnavailable):
         watch.round()
     assert len(watch.round().recorded) == 1
+
+
+NO_KEYS = ["in/a\0.pdf", "in/b\ud800.pdf", "in/\udfff.pdf"]
+
+
+@pytest.fixture
+def real_ledger(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", ManualClock())
+    ledger.migrate()
+    yield ledger
+    ledger.close()
+
+
+def test_keys_that_no_ledger_keeps_are_told_in_the_log_and_block_no_other(store, real_ledger):
+    for key in (*NO_KEYS, "in/a.pdf", "in/z.pdf"):
+        store.put("inbox", key, b"%PDF")
+    with capture_logs() as logs:
+        found = Watch(store, real_ledger, "inbox", "in/", is_pdf).round()
+    assert ({each.document.key for each in found.recorded}, found.complete) == ({"in/a.pdf", "in/z.pdf"}, True)
+    left_out = {line["document"] for line in logs if line["event"] == "object cannot be recorded"}
+    etag = store.head("inbox", "in/a.pdf").etag
+    assert left_out == {Document("inbox", key, etag).id for key in NO_KEYS}
+
+
+def test_a_listing_goes_on_behind_stretches_that_end_with_such_keys(store, real_ledger):
+    """Some stretches end with a key that no ledger keeps, and so does one at which a round ends."""
+    fill(store, 3 * MOST_RECORDED)
+    fill(store, 3 * MOST_RECORDED, "in/{:06d}\ud800.pdf")
+    with capture_logs():
+        recorded = rounds(Watch(store, real_ledger, "inbox", "in/", is_pdf))
+    assert len({each.document.key for each in recorded}) == 3 * MOST_RECORDED
 
 
 STEPS = st.lists(

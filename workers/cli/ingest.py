@@ -115,6 +115,8 @@ def record(services: "Services", bucket: str, objects: Sequence["ObjectHead"]) -
             bucket, head.key, head.etag, size=head.size, last_modified=head.last_modified, version_id=head.version_id
         )
         why = why_no_document(bucket, head.key, services.routes.routes)
+        if why is None and not document.is_keepable:
+            why = "its name has a character that no S3 key has"
         if why is None:
             documents.append(document)
         else:
