@@ -12,6 +12,7 @@ from config.routes import RouteTable, check_accounts, load_routes
 from config.settings import Settings, environment, load_settings
 from headrace.clock import Clock, SystemClock
 from headrace.document import Document
+from headrace.faults import fault_point
 from headrace.storage import Location
 from tasks.services import Services
 from workers.factory import build_services
@@ -140,7 +141,7 @@ class _Session:
         documents = self._documents(services, planned)
         self.say(f"Up. {len(documents)} documents are looked after; logs are in {self.folder.path / 'logs'}.")
         onlooker = Onlooker(self.console, self.folder, planned, supervisor, services, self.stop, self.clock, started_at)
-        ended = onlooker.watch(documents, limited=once)
+        ended = onlooker.watch(documents, staying=not once)
         onlooker.tell(documents)
         if once:
             return ENDED if ended else NOT_ENDED
@@ -158,7 +159,9 @@ def _prepare(services: Services, planned: Plan) -> None:
     services.ledger.migrate()
     if planned.s3 is not None:
         for bucket in sorted(_buckets(services.routes)):
+            fault_point("stack.bucket.before")
             services.store.create_bucket(bucket)
+            fault_point("stack.bucket.after")
     for place in services.routes.privates():
         services.marker.establish(place)
 
