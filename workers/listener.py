@@ -76,7 +76,7 @@ def _doors(settings: Settings) -> list[Door]:
         )
     queue = bucket_queue(settings)
     if queue is not None:
-        doors.append(QueueDoor(queue, services.ledger, services.routes, services.hints.hint))
+        doors.append(QueueDoor(queue, services.ledger, services.store, services.routes, services.hints.hint))
     if not doors:
         raise ConfigurationError(
             "The listener has nothing to listen to: HEADRACE_WATCH_SECONDS is 0 and HEADRACE_SQS_QUEUE_URL is not set. "
