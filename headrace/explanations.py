@@ -17,8 +17,8 @@ class Explanation:
 EXPLANATIONS: Mapping[Reason, Explanation] = {
     # The document itself.
     Reason.NO_ROUTE: Explanation(
-        "No route takes this object's bucket, prefix and ending.",
-        "Add a route for it to headrace.toml, then ingest it again.",
+        "No route takes this object's bucket, prefix and ending; it has no manifest, only `headrace status` tells.",
+        "Add a route for it to headrace.toml, restart headrace, then retry.",
     ),
     Reason.UNSUPPORTED_TYPE: Explanation(
         "The content is of a kind that the route's provider does not read, whatever the file's name says.",
