@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import structlog
 
 from headrace.clock import Clock
 from workers.stack.errors import StackError, StopAsked
 
+log = structlog.get_logger()
+
 LOG_TAIL_BYTES = 2_000
+REAP_SECONDS = 10.0
 
 
 def _always() -> bool:
@@ -97,11 +101,15 @@ class Child:
             self._process.terminate()
 
     def end(self) -> None:
-        """Kill what is left of it and of the processes it started, and reap it."""
+        """Kill what is left of it and of the processes it started, and reap it; returns after 10 s at the latest."""
         # No new process gets the id of a group that still has members, so this hits nobody else.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait(timeout=10)
+        try:
+            self._process.wait(timeout=REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # A process that waits for a broken disk dies only when the disk answers; the others are to end now.
+            log.warning("killed child not gone", name=self.command.name, pid=self.pid)
         for path in self.command.leftovers:
             path.unlink(missing_ok=True)
 

@@ -49,12 +49,15 @@ class Onlooker:
         """A line for the person who started the stack."""
         self.console.print(Text(text), soft_wrap=True)
 
-    def watch(self, documents: Sequence[Document], *, limited: bool) -> bool:
-        """Show the documents until all have ended; False where that takes longer than it may."""
+    def watch(self, documents: Sequence[Document], *, staying: bool) -> bool:
+        """Show the documents until all have ended; False where that takes longer than it may.
+
+        StackError where supervising ended and, unless we are `staying` up, where a process dies again and again.
+        """
         deadline = self.clock.monotonic() + LONGEST_RUN.total_seconds()
         with progress_on(self.console) as progress:
             seen = [Seen.of(document, None) for document in documents]
-            while not limited or self.clock.monotonic() < deadline:
+            while self.clock.monotonic() < deadline:
                 try:
                     seen = [Seen.of(document, self.services.ledger.latest_run(document.id)) for document in documents]
                 except LedgerUnavailable as error:
@@ -62,11 +65,12 @@ class Onlooker:
                 progress.show(seen, self.supervisor.restarts())
                 if all(one.has_ended for one in seen):
                     return True
-                self._refuse_failing(patient=not limited)
+                self._refuse_failing(patient=staying)
                 self.stop.wait(LOOK_SECONDS)
+        further = "they are still worked on" if staying else "the next start goes on where this one stops"
         self.say(
             f"Not ended after {LONGEST_RUN}: " + ", ".join(one.line for one in seen if not one.has_ended) + ". "
-            f"Look into {self.folder.path / 'logs'}; the next start goes on where this one stops."
+            f"Look into {self.folder.path / 'logs'}; {further}."
         )
         return False
 

@@ -20,6 +20,8 @@ LONGEST_BACKOFF_SECONDS = 10.0
 HEALTHY_SECONDS = 30.0
 FAILING_DEATHS = 5
 TICK_SECONDS = 0.1
+# A child that was killed and does not go is waited for half of this.
+LAST_LOOK_SECONDS = 20.0
 
 
 def backoff_after(deaths: int) -> float:
@@ -90,11 +92,12 @@ class Supervisor:
         """
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(LAST_LOOK_SECONDS)
+            if self._thread.is_alive():
+                log.error("supervising does not end, stopping all the same")
         for group in reversed(self._groups):
             self._stop_group(group)
-        with self._lock:
-            processes_file.note(self._notes, [])
+        processes_file.note(self._notes, [])
 
     def _stop_group(self, group: Sequence[_Supervised]) -> None:
         running = [one.child for one in group if one.child is not None]
@@ -135,7 +138,7 @@ class Supervisor:
             one.deaths = 1 if now - one.up_since >= HEALTHY_SECONDS else one.deaths + 1
             one.start_at = now + backoff_after(one.deaths)
             log.warning("child died", name=one.command.name, exit_code=exit_code, deaths=one.deaths)
-        if one.child is None and one.deaths and now >= one.start_at:
+        if one.child is None and one.deaths and now >= one.start_at and not self._stopping.is_set():
             one.restarts += 1
             self._start(one)
 
