@@ -111,7 +111,7 @@ class Hints:
             self._app.send_task(task, args=args, queue=queue, countdown=countdown, retry=False)
         except (OperationalError, RedisError, OSError) as error:
             # Nothing is lost: the ledger has the state, and the sweep hints what is overdue.
-            log.warning("hint not published", task=task, queue=queue, error=type(error).__name__)
+            log.warning("hint not published", task=task, args=args, queue=queue, error=type(error).__name__)
             self._away_until = self._clock.monotonic() + AWAY_SECONDS
             return False
         fault_point(f"publish.{task}.after")

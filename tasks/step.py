@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -157,12 +158,12 @@ def renewed(services: Services, claim: Claim) -> Iterator[None]:
 
 
 @contextmanager
-def repeated(beat: Callable[[], Any], what: str) -> Iterator[None]:
-    """Call `beat` every 5 seconds from a thread until the block ends, or the claim turns out to be lost."""
+def repeated(beat: Callable[[], Any], what: str, *, every_seconds: float = RENEW_EVERY_SECONDS) -> Iterator[None]:
+    """Call `beat` every so often from a thread until the block ends, or the claim turns out to be lost."""
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(RENEW_EVERY_SECONDS):
+        while not done.wait(every_seconds):
             try:
                 beat()
             except StaleClaim:
@@ -172,7 +173,8 @@ def repeated(beat: Callable[[], Any], what: str) -> Iterator[None]:
             except LedgerUnavailable as error:
                 log.warning("ledger unavailable", error=str(error), what=what)
 
-    thread = threading.Thread(target=keep, name=f"renew-{what}", daemon=True)
+    # In the block's context, so that the thread's lines of the log name the run too.
+    thread = threading.Thread(target=copy_context().run, args=(keep,), name=f"renew-{what}", daemon=True)
     thread.start()
     try:
         yield
