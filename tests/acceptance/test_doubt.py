@@ -45,7 +45,7 @@ def cut_off(tmp_path_factory):
     (folder / "headrace.toml").write_text(ROUTES)
     stack = Stack(folder)
     with stack.running() as process:
-        wait_until(lambda: "Staying up" in stack.told(), 60)
+        wait_until(lambda: "Staying up" in stack.told(), 120)
         simulator = stack.settings()["HEADRACE_NANONETS_BASE_URL"].removesuffix("/api/v2")
         ordered = httpx.post(f"{simulator}/simulator/faults", json=SLOW, trust_env=False)
         assert ordered.is_success, ordered.text

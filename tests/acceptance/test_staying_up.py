@@ -29,7 +29,7 @@ def up(tmp_path_factory):
     (folder / "headrace.toml").write_text(ROUTES)
     stack = Stack(folder)
     with stack.running():
-        wait_until(lambda: "Staying up" in stack.told(), 60)
+        wait_until(lambda: "Staying up" in stack.told(), 120)
         yield stack
 
 
@@ -44,13 +44,9 @@ def test_what_is_dropped_is_exported(up):
     dropped = up.headrace("drop", str(SAMPLE), "s3://inbox/invoices/")
     assert dropped.returncode == 0, dropped.stderr
 
-    def exported():
-        listed = up.headrace("status", "--state", State.EXPORTED, "--json")
-        assert listed.returncode == 0, listed.stderr
-        return json.loads(listed.stdout)["runs"]
-
-    wait_until(exported, 60)
-    wait_until(lambda: "invoices/invoice-plain.pdf: 1 page, route invoices, sync, exported" in up.told(), 10)
+    wait_until(lambda: "invoices/invoice-plain.pdf: 1 page, route invoices, sync, exported" in up.told(), 120)
+    listed = up.headrace("status", "--state", State.EXPORTED, "--json")
+    assert [run["route"] for run in json.loads(listed.stdout)["runs"]] == ["invoices"], listed.stderr
 
 
 def test_ctrl_c_ends_it_in_order_and_leaves_nothing_running(up):
