@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -182,10 +180,3 @@ def test_no_temporary_file_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     read_document(make_pdf(1), ())
     assert list(tmp_path.iterdir()) == []
-
-
-def test_importing_the_provider_loads_nothing_heavy():
-    heavy = "{'camelot', 'cv2', 'numpy', 'pandas', 'playa', 'pypdfium2'}"
-    script = f"import sys, headrace.providers.local; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"
