@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import repeat
+from threading import Barrier
 
 import pytest
 
@@ -56,10 +58,26 @@ def test_of_many_who_want_a_lease_one_gets_it(ledger, open_ledger):
     assert sum(got) == 1
 
 
-def test_each_due_time_of_a_schedule_is_served_once(ledger, open_ledger):
-    others = [open_ledger() for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda other: other.schedule_due("nightly", MORNING), others)) == 1
+def test_of_many_who_see_a_schedule_due_one_serves_it(open_ledger):
+    schedulers = [open_ledger() for _ in range(4)]
+    together = Barrier(len(schedulers), timeout=30)
+
+    def serve(scheduler, at):
+        scheduler.schedule_served("nightly")  # Its connection is open before the race begins.
+        together.wait()
+        return scheduler.schedule_due("nightly", at)
+
+    with ThreadPoolExecutor(len(schedulers)) as pool:
+        # The first time there is no row yet; from then on the same row is written over.
+        for day in range(5):
+            at = MORNING + timedelta(days=day)
+            assert sorted(pool.map(serve, schedulers, repeat(at))) == [False, False, False, True]
+            assert schedulers[0].schedule_served("nightly") == at
+
+
+def test_a_due_time_is_served_once_and_no_earlier_one_after_it(ledger):
+    assert ledger.schedule_due("nightly", MORNING)
+    assert not ledger.schedule_due("nightly", MORNING)
     assert not ledger.schedule_due("nightly", MORNING - timedelta(days=1))
     assert ledger.schedule_due("nightly", MORNING + timedelta(days=1))
     assert ledger.schedule_due("weekly", MORNING)
