@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.lanes import LaneSettings
-from headrace.ledger.records import Advance, Run
+from headrace.document import SubmissionKey
+from headrace.ledger.records import Advance, Run, SubmissionChange
 from headrace.prediction import Prediction
-from headrace.states import Mark, State
+from headrace.states import Mark, State, SubmissionState
 
 
 def predicted(run: Run, predictions: Sequence[Prediction], lane: LaneSettings) -> Advance:
@@ -16,6 +17,13 @@ def predicted(run: Run, predictions: Sequence[Prediction], lane: LaneSettings) -
     if pages and pages != run.pages:
         facts |= {"pages": pages, "pages_source": "answered"}
     return Advance(State.PREDICTED, facts=facts)
+
+
+def answered(key: SubmissionKey, prediction: Prediction, advance: Advance, *, job: str | None) -> SubmissionChange:
+    """What became of the only submission of a run that `predicted` moves on."""
+    return SubmissionChange(
+        key, SubmissionState.ANSWERED, job=job, pages=len(prediction.pages), cost=advance.facts["cost"]
+    )
 
 
 def cost_of(pages: int, lane: LaneSettings) -> float | None:

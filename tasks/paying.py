@@ -22,13 +22,14 @@ from headrace.errors import (
     TransientError,
 )
 from headrace.ledger.records import Advance, Submission, SubmissionChange
+from headrace.prediction import Prediction
 from headrace.providers import Answer, Job, Provider, Request
 from headrace.routing import SEND_WITHIN, Route, metadata_of
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
 from headrace.storage.notes import Adopt, Doubt, Granted, Note
 from headrace.storage.source import StoredSource, head_of
-from tasks.outcomes import predicted
+from tasks.outcomes import answered, predicted
 from tasks.step import Held
 
 log = structlog.get_logger()
@@ -53,7 +54,7 @@ def submit(held: Held, provider: Provider) -> None:
     known = next((entry for entry in earlier if entry.key == key), None)
     stored = held.services.answers.prediction(location, key)
     if stored is not None:
-        _answered(held, key, Answer(stored, b""))
+        _answered(held, key, stored)
     elif known is not None and known.state is SubmissionState.ACCEPTED and known.job is not None:
         _accepted(held, key, Job(known.job, held.route.model, known.pages))
     elif known is not None and known.state is SubmissionState.IN_DOUBT:
@@ -170,7 +171,7 @@ def _keep_answer(held: Held, location: Location, note: Note, key: SubmissionKey,
         return
     if job is not None:
         _note_job(held, location, note, Job(job, held.route.model, len(prediction.pages)))
-    _answered(held, key, Answer(prediction, answer.raw))
+    _answered(held, key, prediction)
 
 
 def _note_job(held: Held, location: Location, note: Note, job: Job) -> None:
@@ -181,16 +182,9 @@ def _note_job(held: Held, location: Location, note: Note, job: Job) -> None:
         log.warning("acceptance not noted in the bucket", error=str(error))
 
 
-def _answered(held: Held, key: SubmissionKey, answer: Answer) -> None:
-    advance = predicted(held.run, [answer.prediction], held.services.routes.lane(held.route.lane))
-    change = SubmissionChange(
-        key,
-        SubmissionState.ANSWERED,
-        job=answer.prediction.job,
-        pages=len(answer.prediction.pages),
-        cost=advance.facts["cost"],
-    )
-    held.advance(advance, change)
+def _answered(held: Held, key: SubmissionKey, prediction: Prediction) -> None:
+    advance = predicted(held.run, [prediction], held.services.routes.lane(held.route.lane))
+    held.advance(advance, answered(key, prediction, advance, job=prediction.job))
 
 
 def _accepted(held: Held, key: SubmissionKey, job: Job) -> None:

@@ -15,7 +15,7 @@ from headrace.routing import Route
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from tasks.hints import POLL
-from tasks.outcomes import predicted
+from tasks.outcomes import answered, predicted
 from tasks.services import Services
 from tasks.step import repeated
 
@@ -125,9 +125,7 @@ def _put_aside(services: Services, turn: Turn, entry: PollJob, error: Exception)
             return
         what = type(error).__name__
         text = f"The answer of the job {entry.job.id} could not be dealt with ({what}), {entry.polls} times over."
-        # The submission stays accepted: a retry takes the same job up and pays nothing.
-        change = SubmissionChange(entry.key, SubmissionState.ACCEPTED, job=entry.job.id)
-        _land(services, turn, entry, Advance(State.FAILED, Reason.UNEXPECTED, text), change)
+        _give_up(services, turn, entry, Reason.UNEXPECTED, text)
     except StaleClaim:
         log.warning("job moved on meanwhile", submission=str(entry.key))
 
@@ -152,18 +150,10 @@ def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer,
         services.ledger.postpone(turn, entry, services.clock.now() + STORAGE_PAUSE)
         return
     except PermanentError as error:
-        change = SubmissionChange(entry.key, SubmissionState.ACCEPTED, job=entry.job.id)
-        _land(services, turn, entry, Advance(State.FAILED, error.reason, str(error)), change)
+        _give_up(services, turn, entry, error.reason, str(error))
         return
     advance = predicted(entry.run, [prediction], services.routes.lane(route.lane))
-    change = SubmissionChange(
-        entry.key,
-        SubmissionState.ANSWERED,
-        job=entry.job.id,
-        pages=len(prediction.pages),
-        cost=advance.facts["cost"],
-    )
-    _land(services, turn, entry, advance, change)
+    _land(services, turn, entry, advance, answered(entry.key, prediction, advance, job=entry.job.id))
 
 
 def _land(services: Services, turn: Turn, entry: PollJob, advance: Advance, change: SubmissionChange) -> None:
@@ -184,6 +174,10 @@ def _come_back(services: Services, turn: Turn, entry: PollJob, route: Route, det
         f"The job {entry.job.id} is accepted and paid; "
         "`headrace retry` asks for it again, and pays nothing."
     )
-    # The submission stays accepted, so that a retry takes the same job up.
+    _give_up(services, turn, entry, Reason.PREDICTION_TIMED_OUT, text)
+
+
+def _give_up(services: Services, turn: Turn, entry: PollJob, reason: Reason, detail: str) -> None:
+    """Fail the run; its submission stays accepted, so that a retry takes the same job up and pays nothing."""
     change = SubmissionChange(entry.key, SubmissionState.ACCEPTED, job=entry.job.id)
-    _land(services, turn, entry, Advance(State.FAILED, Reason.PREDICTION_TIMED_OUT, text), change)
+    _land(services, turn, entry, Advance(State.FAILED, reason, detail), change)
