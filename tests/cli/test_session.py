@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.cli.session import of_the_local_stack
+from workers.cli.session import Session, of_the_local_stack
 
 LOCAL = {
     "HEADRACE_BROKER_URL": "redis://:x@127.0.0.1:16379/0",
@@ -32,3 +32,23 @@ def test_another_server_means_that_the_stack_is_not_asked(name):
 def test_a_real_key_never_meets_the_simulator():
     added = of_the_local_stack(LOCAL, {"NANONETS_API_KEY": "real"})
     assert added == {name: value for name, value in LOCAL.items() if "NANONETS" not in name}
+
+
+def test_the_users_own_routes_come_before_those_of_a_stack_that_ran_here(tmp_path):
+    own, stacks = tmp_path / "headrace.toml", tmp_path / "stack.toml"
+    session = Session(
+        environ=lambda: {"HEADRACE_ROUTES_FILE": str(own), "HEADRACE_DATA_FOLDER": str(tmp_path)},
+        local_environment=lambda _: {"HEADRACE_ROUTES_FILE": str(stacks)},
+    )
+    own.touch()
+    assert session.routes_file == own
+
+
+def test_without_routes_of_their_own_the_stacks_are_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = Session(
+        environ=lambda: {"HEADRACE_DATA_FOLDER": str(tmp_path)},
+        local_environment=lambda _: {"HEADRACE_ROUTES_FILE": str(tmp_path / "stack.toml")},
+        start_logging=lambda *_, **__: None,
+    )
+    assert session.routes_file == tmp_path / "stack.toml"

@@ -37,7 +37,7 @@ def check(
     from config.routes import check_accounts, load_routes
 
     settings = session_of(context).settings
-    path = file if file is not None else settings.routes_file
+    path = file if file is not None else session_of(context).routes_file
     try:
         table = load_routes(path)
         check_accounts(table, settings)

@@ -66,6 +66,14 @@ class Session:
         self.start_logging(settings, settings.log_level if own.get("HEADRACE_LOG_LEVEL") else "warning")
         return settings
 
+    @property
+    def routes_file(self) -> Path:
+        """The routes that the next start takes: the user's own where there are any, else the local stack's."""
+        from config.settings import load_settings
+
+        own = load_settings(self.environ()).routes_file
+        return own if own.exists() else self.settings.routes_file
+
     @cached_property
     def services(self) -> "Services":
         return self.build(self.settings)
