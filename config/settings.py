@@ -75,6 +75,15 @@ class Settings(BaseModel):
     accounts: Json[dict[str, SecretStr]] = Field(
         default={}, description='Further API keys by account name, as JSON: {"nanonets-emea": "…"}.'
     )
+    passwords: Json[dict[str, SecretStr]] = Field(
+        default={},
+        description='Passwords of protected PDFs by the name that routes give, as JSON: {"statements": "…"}.',
+    )
+    nanonets_dialect: Literal["reference", "openapi", "guide"] = Field(
+        default="reference",
+        description="Which published description of the Nanonets API is spoken: the vendor's reference, the OpenAPI "
+        "file, or the integration guide. They differ in paths, encodings and how days are counted.",
+    )
     nanonets_base_url: str = Field(
         default="https://app.nanonets.com/api/v2",
         description="Where the Nanonets API is; a simulator's address works too.",
@@ -162,7 +171,7 @@ class Settings(BaseModel):
 
     def secrets(self) -> frozenset[str]:
         """Every value that must never be shown: keys, and the passwords in addresses."""
-        values = [self.s3_secret_access_key, *self.api_keys.values()]
+        values = [self.s3_secret_access_key, *self.api_keys.values(), *self.passwords.values()]
         whole = {value.get_secret_value() for value in values if value is not None}
         return frozenset((whole | self._passwords()) - {""})
 

@@ -17,7 +17,7 @@ from headrace.states import Mode
 SEND_WITHIN = timedelta(seconds=120)
 """A paid request leaves this long after its intent was noted, or not at all."""
 
-DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".heic", ".heif")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Place = Annotated[str, StringConstraints(pattern=r"^s3://[^/]+/(?:[^/]+/)*[^/]+/?$")]
@@ -48,10 +48,32 @@ class Route(BaseModel):
     provider: Literal["nanonets", "local"] = Field(description="Who reads the documents.")
     model: str = Field(default="", description="The provider's model id; the local provider has none.")
     account: str = Field(default="", description="The named API key to use; the provider's name unless given.")
-    send: Literal["stream", "url"] = Field(
+    send: Literal["stream", "url", "base64"] = Field(
         default="stream",
-        description="How the document reaches the provider: streamed through the worker, or as a presigned URL "
-        "where the object has a versionId (the provider must reach the bucket); without one it is streamed.",
+        description="How the document reaches the provider: streamed through the worker as a file, or as base64 text "
+        "(nanonets only), or as a presigned URL where the object has a versionId (the provider must reach the bucket); "
+        "without one, and where a copy is prepared, it is streamed.",
+    )
+    convert: bool = Field(
+        default=False,
+        description="Whether a picture that the provider does not take, or that lies on its side, goes out as an "
+        "upright PDF made of it; else the former is refused and the latter sent as it is.",
+    )
+    passwords: tuple[Name, ...] = Field(
+        default=(),
+        description="Names of passwords in HEADRACE_PASSWORDS to open protected PDFs with; the provider gets an "
+        "unprotected copy, which is stored nowhere.",
+    )
+    language: str = Field(
+        default="", pattern=r"^([a-z]{2,3})?$", description="The documents' language for the provider (ISO 639), as en."
+    )
+    text_only: bool = Field(
+        default=False, description="Ask for the full text only, without fields and tables (nanonets only, no model)."
+    )
+    pages_to_process: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        description="Send and pay these pages only (from 1), where a document has them; all unless given "
+        "(nanonets only).",
     )
     sync_page_limit: int = Field(default=3, ge=0, description="Up to this many pages go sync, more go async.")
     most_pages: int = Field(default=500, ge=1, description="Longer documents are refused.")

@@ -43,6 +43,13 @@ class Mode(StrEnum):
     ASYNC = "async"
 
 
+class Preparation(StrEnum):
+    """What is done to a copy of a document, which is never stored, before a provider gets it."""
+
+    DECRYPT = "decrypt"
+    CONVERT = "convert"
+
+
 class SubmissionState(StrEnum):
     """What is known about one paid request."""
 

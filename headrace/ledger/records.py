@@ -8,7 +8,7 @@ from typing import Any
 from headrace.document import Document, SubmissionKey
 from headrace.providers import Job
 from headrace.routing import Lane
-from headrace.states import Mark, Mode, Reason, State, SubmissionState
+from headrace.states import Mark, Mode, Preparation, Reason, State, SubmissionState
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Run:
     lane: Lane | None = None
     mode: Mode | None = None
     media_type: str | None = None
+    preparation: Preparation | None = None
+    """What has to be done to a copy before the provider gets it."""
     pages: int | None = None
     pages_source: str | None = None
     """"walked", "declared" or, once the provider answered, "answered"."""
@@ -169,6 +171,18 @@ class HistoryEntry:
     reason: Reason | None
     detail: str
     seconds: float | None
+
+
+@dataclass(frozen=True)
+class ParkedEvent:
+    """A message of a bucket's queue that could not be read: `id` is ours, `message` the queue's, `why` for people."""
+
+    id: str
+    queue: str
+    message: str
+    why: str
+    body: bytes
+    parked_at: datetime
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def run_of(row: Row[Any]) -> Run:
         lane=None if row.provider is None else Lane(row.provider, row.account, row.model),
         mode=row.mode,
         media_type=row.media_type,
+        preparation=row.preparation,
         pages=row.pages,
         pages_source=row.pages_source,
         cost=row.cost,

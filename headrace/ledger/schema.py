@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 
 from headrace.document import UNKEEPABLE
-from headrace.states import Mark, Mode, Reason, State, SubmissionState
+from headrace.states import Mark, Mode, Preparation, Reason, State, SubmissionState
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -146,6 +147,7 @@ runs = _table(
     Column("model", Text),
     Column("mode", Word(Mode)),
     Column("media_type", Remark),
+    Column("preparation", Word(Preparation)),
     Column("pages", Integer),
     Column("pages_source", Text),
     Column("cost", Float),
@@ -228,6 +230,17 @@ history = _table(
     Column("reason", Word(Reason)),
     Column("detail", Remark, nullable=False),
     Column("seconds", Float),
+)
+
+# Messages of a bucket's queue that could not be read, kept until a person has dealt with them.
+parked_events = _table(
+    "parked_events",
+    Column("id", Text, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("message", Remark, nullable=False),  # the queue's id of it
+    Column("why", Remark, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("parked_at", Moment, nullable=False, index=True),
 )
 
 batches = _table(

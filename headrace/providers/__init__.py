@@ -16,7 +16,8 @@ class Capabilities:
     """What a provider can do, so that the pipeline need not know its name.
 
     `paid`: a request costs money, so it has notes, `send_before` and doubt. `part_pages`: the most
-    pages that one submission may hold; None for the whole document.
+    pages that one submission may hold; None for the whole document. `protected`: takes PDFs that open
+    only with a password.
     """
 
     paid: bool
@@ -24,6 +25,7 @@ class Capabilities:
     urls: bool
     media_types: frozenset[str]
     part_pages: int | None = None
+    protected: bool = False
 
 
 class Source(Protocol):
@@ -52,7 +54,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What one submission asks. `metadata` is the user's own; `pages` is (first, last) from 1."""
+    """What one submission asks. `metadata` is the user's own; `pages` is (first, last) from 1.
+
+    `language` is an ISO 639 code, or empty; `text_only` asks for the full text and nothing else; `page_numbers`
+    are the only pages to read (from 1), all where there are none; `as_base64` sends the bytes as text.
+    """
 
     key: SubmissionKey
     model: str
@@ -61,6 +67,10 @@ class Request:
     pages: tuple[int, int] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[LabelRule, ...] = ()
+    language: str = ""
+    text_only: bool = False
+    page_numbers: tuple[int, ...] = ()
+    as_base64: bool = False
 
 
 @dataclass(frozen=True)
