@@ -19,8 +19,8 @@ from headrace.routing import Route
 from headrace.states import State
 from headrace.storage.s3 import S3Store, s3_client
 from tests.memory_store import InMemoryStore
-from workers.doors import watch_doors
 from workers.listener import keep_open, listen
+from workers.watch_door import watch_doors
 
 PROJECT = Path(__file__).parents[2]
 
