@@ -1,4 +1,4 @@
-"""The doors that documents come in by, and one of them: a queue of bucket notifications.
+"""The doors that documents come in by, and what they share.
 
 Each document is recorded in the ledger, then its first step is hinted. A lost hint costs only time.
 """
@@ -8,11 +8,9 @@ from typing import Protocol
 
 import structlog
 
-from config.routes import RouteTable
 from headrace.document import Document
 from headrace.ledger.records import Recorded
 from headrace.states import State
-from headrace.storage import ObjectStore
 from headrace.storage.watching import WatchLedger
 
 log = structlog.get_logger()

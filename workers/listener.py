@@ -11,7 +11,7 @@ import structlog
 from config.settings import Settings, environment, load_settings
 from headrace.errors import ConfigurationError, LedgerError, StorageError, TransientError
 from workers.bucket_queue import bucket_queue
-from workers.doors import Door, QueueDoor
+from workers.doors import Door
 from workers.logging import configure_logging
 from workers.queue_door import QueueDoor
 from workers.watch_door import watch_doors

@@ -16,7 +16,7 @@ from tests.ledger.lives import advanced, exported
 from tests.listener.conftest import Inbox
 from tests.listener.test_queue_door import look_until, queue_of, routes
 from tests.memory_store import InMemoryStore
-from workers.doors import QueueDoor
+from workers.queue_door import QueueDoor
 
 KEY = "in/a.pdf"
 MORNING = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

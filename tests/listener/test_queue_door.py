@@ -17,7 +17,7 @@ from headrace.states import State
 from tests.listener.conftest import KEY_ID, SECRET, Inbox
 from tests.memory_store import InMemoryStore
 from workers.bucket_queue import BucketQueue, bucket_queue
-from workers.doors import QueueDoor
+from workers.queue_door import QueueDoor
 
 WAIT_SECONDS = 20
 
