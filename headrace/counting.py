@@ -7,19 +7,9 @@ from typing import Self
 
 import structlog
 
+from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory, Ready, Wanted
 from headrace.clock import Clock, SystemClock
-from headrace.counting_process import (
-    ChildDied,
-    ChildTalksNonsense,
-    ChildTooSlow,
-    Counted,
-    CountingProcess,
-    OutOfMemory,
-    Ready,
-    Refused,
-    Wanted,
-    child_command,
-)
+from headrace.counting_process import Counted, CountingProcess, Refused, child_command
 from headrace.errors import (
     ConfigurationError,
     CountOutOfMemory,

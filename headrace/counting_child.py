@@ -1,21 +1,19 @@
 """The process in which documents are opened: `python -m headrace.counting_child MEMORY_BYTES SECONDS`.
 
 It is given nothing but two pipes and its limits. It asks for ranges of the document on standard output, is given
-them on standard input, answers, and takes the next document; it ends when standard input does. Each message, both
-ways, is a length of 4 bytes (big endian) and that much JSON; the bytes of a range follow the message that tells
-their length.
+them on standard input, answers, and takes the next document; it ends when standard input does. `headrace.child_talk`
+has the form of the messages.
 """
 
-import json
 import logging
-import os
 import resource
 import signal
-import struct
 import sys
 from typing import Any
 
-LENGTH = struct.Struct(">I")
+from headrace.child_talk import Talk
+
+_TALK = Talk()
 
 
 def main() -> None:
@@ -25,13 +23,13 @@ def main() -> None:
     try:
         import headrace.pages  # noqa: F401  loaded here, so that the first document does not pay for it
     except Exception as error:  # Whoever started us has to know, whatever it was.
-        _say({"kind": "failed", "text": f"{type(error).__name__}: {error}"[:500]})
+        _TALK.say({"kind": "failed", "text": f"{type(error).__name__}: {error}"[:500]})
         return
-    _say({"kind": "ready"})
+    _TALK.say({"kind": "ready"})
     while True:
-        document = _hear()
+        document = _TALK.hear()
         _limit_cpu(seconds)
-        _say(_answer(document["size"], document["most_pages"]))
+        _TALK.say(_answer(document["size"], document["most_pages"]))
 
 
 def _limit(memory_bytes: int) -> None:
@@ -56,7 +54,7 @@ def _answer(size: int, most_pages: int) -> dict[str, Any]:
     from headrace.pages import count_pages
 
     try:
-        count = count_pages(_ask, size, most_pages=most_pages)
+        count = count_pages(_TALK.ask_for, size, most_pages=most_pages)
     except PermanentError as error:
         return {"kind": "refused", "reason": error.reason, "text": str(error)}
     except MemoryError:
@@ -68,35 +66,6 @@ def _answer(size: int, most_pages: int) -> dict[str, Any]:
         "media_type": count.media_type,
         "at_least": count.at_least,
     }
-
-
-def _ask(start: int, length: int) -> bytes:
-    _say({"kind": "wanted", "start": start, "length": length})
-    return _read(_hear()["length"])
-
-
-def _say(message: dict[str, Any]) -> None:
-    text = json.dumps(message).encode()
-    unsent = memoryview(LENGTH.pack(len(text)) + text)
-    while unsent:
-        unsent = unsent[os.write(1, unsent) :]
-
-
-def _hear() -> dict[str, Any]:
-    (length,) = LENGTH.unpack(_read(LENGTH.size))
-    message: dict[str, Any] = json.loads(_read(length))
-    return message
-
-
-def _read(length: int) -> bytes:
-    data = bytearray(length)
-    unread = memoryview(data)
-    while unread:
-        count = os.readv(0, [unread])
-        if count == 0:
-            sys.exit()  # Nobody asks any more. SystemExit is no Exception, so no library holds it up.
-        unread = unread[count:]
-    return bytes(data)
 
 
 if __name__ == "__main__":
