@@ -55,8 +55,13 @@ class Bodies:
             return {"message": "Success", "simulated": True, "result": [{"message": "Success", "result": pages}]}
         return {"message": "Success", "simulated": True, "result": pages, "signed_urls": {}}
 
-    def stored(self, files: Iterable[tuple[File, Sequence[Page] | None]], *, pending: str) -> Json:
-        """The answer to get by file, or a window: no pages of an unready file, or its pages as pending."""
+    def stored(
+        self, files: Iterable[tuple[File, Sequence[Page] | None]], *, pending: str, only: int | None = None
+    ) -> Json:
+        """The answer to get by file, or a window: no pages of an unready file, or its pages as pending.
+
+        `only` is the index of the one page that is asked for.
+        """
         records: list[Json] = []
         ready: list[File] = []
         for file, pages in files:
@@ -65,6 +70,7 @@ class Bodies:
                 records += [self._stored_page(file, index, page) for index, page in enumerate(pages)]
             elif pending == "pages":
                 records += [_pending_page(file, index) for index in range(len(file.pages))]
+        records = records if only is None else records[only : only + 1]
         return {
             "simulated": True,
             "moderated_images_count": 0,

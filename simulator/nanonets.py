@@ -5,12 +5,15 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 from uuid import uuid1, uuid4
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
@@ -19,6 +22,7 @@ from starlette.routing import Route
 
 from headrace.prediction import Page
 from simulator.bodies import Bodies, Json, day_of, error
+from simulator.dialects import BadWindow, Call, ways, window_days
 from simulator.journal import Accepted, File, Journal, account_of
 from simulator.models import Models
 from simulator.options import Options
@@ -26,7 +30,7 @@ from simulator.orders import Order, Orders
 from simulator.pace import Pace
 from simulator.reading import Reader
 from simulator.server import cut_connection
-from simulator.uploads import BadUpload, Upload, take
+from simulator.uploads import BadUpload, Upload, form_of_json, take
 
 log = structlog.get_logger()
 
@@ -68,18 +72,22 @@ class Nanonets:
 
     def routes(self) -> list[Route]:
         """With and without the slash at the end, where working clients use both."""
-        predict, stored = "/OCR/Model/{model}", "/Inferences/Model/{model}"
-        paths: list[tuple[str, str, Endpoint]] = [
-            ("GET", predict, self._model),
-            ("POST", f"{predict}/LabelFile", self._label_file),
-            ("POST", f"{predict}/LabelUrls", self._label_urls),
-            ("GET", f"{stored}/InferenceRequestFiles/GetPredictions/{{file}}", self._by_file),
-            ("GET", f"{stored}/ImageLevelInferences/{{page}}", self._by_page),
-            ("GET", f"{stored}/ImageLevelInferences", self._window),
-        ]
+        endpoints: dict[Call, Endpoint] = {
+            "label_file": partial(self._predict, by_link=False),
+            "label_urls": partial(self._predict, by_link=True),
+            "label_file_later": partial(self._predict, by_link=False, asynchronous=True),
+            "label_urls_later": partial(self._predict, by_link=True, asynchronous=True),
+            "by_file": self._by_file,
+            "by_page": self._by_page,
+            "page_as_file": self._page_as_file,
+            "window_of_days": partial(self._window, call="window_of_days"),
+            "window_back_from_day": partial(self._window, call="window_back_from_day"),
+            "window_back_from_today": partial(self._window, call="window_back_from_today"),
+        }
+        paths = [(way.method, way.path, endpoints[way.call]) for way in ways(self._options.dialects)]
         return [
             Route(path + slash, self._checked(endpoint), methods=[method])
-            for method, path, endpoint in paths
+            for method, path, endpoint in [("GET", "/OCR/Model/{model}", self._model), *paths]
             for slash in ("", "/")
         ]
 
@@ -114,17 +122,15 @@ class Nanonets:
             }
         )
 
-    async def _label_file(self, request: Request, caller: Caller) -> Response:
-        return await self._predict(request, caller, by_link=False)
-
-    async def _label_urls(self, request: Request, caller: Caller) -> Response:
-        return await self._predict(request, caller, by_link=True)
-
-    async def _predict(self, request: Request, caller: Caller, *, by_link: bool) -> Response:
-        asynchronous = request.query_params.get("async", "").lower() == "true"
+    async def _predict(
+        self, request: Request, caller: Caller, *, by_link: bool, asynchronous: bool = False
+    ) -> Response:
         try:
-            async with request.form(max_files=20, max_part_size=MOST_FIELD_BYTES) as form:
+            async with self._form(request, by_link=by_link) as form:
                 metadata = form.get("request_metadata")
+                asynchronous = (
+                    asynchronous or _is_true(request.query_params.get("async")) or _is_true(form.get("async"))
+                )
                 uploads = await run_in_threadpool(take, form, self._journal.folder, by_link=by_link)
         except (BadUpload, MultiPartException, HTTPException) as trouble:
             raise Refusal(400, getattr(trouble, "detail", "") or str(trouble)) from trouble
@@ -147,6 +153,15 @@ class Nanonets:
         body = await self._answer(files, asynchronous=asynchronous)
         body["result"] += [{"message": f"Failure: {reason}", "input": name} for name, reason in uploads.bad]
         return JSONResponse(body, 202 if uploads.bad else 200)
+
+    @asynccontextmanager
+    async def _form(self, request: Request, *, by_link: bool) -> AsyncIterator[FormData]:
+        """The call's form, or the JSON that the guide sends in its place."""
+        if by_link and "guide" in self._options.dialects and _is_json(request):
+            yield form_of_json(await request.body())
+        else:
+            async with request.form(max_files=20, max_part_size=MOST_FIELD_BYTES) as form:
+                yield form
 
     def _accept(
         self, caller: Caller, uploads: Sequence[Upload], metadata: str, order: Order | None, *, asynchronous: bool
@@ -207,15 +222,20 @@ class Nanonets:
                 return JSONResponse(self._bodies.one_page(file, file.page_ids.index(page_id), pages))
         raise Refusal(404, "There is no such page.")
 
-    async def _window(self, request: Request, caller: Caller) -> Response:
-        today = int(time.time() // 86_400)
+    async def _page_as_file(self, request: Request, caller: Caller) -> Response:
+        file = self._journal.file(caller.model, request.path_params["file"])
+        page_id = request.path_params["page"]
+        if file is None or page_id not in file.page_ids:
+            raise Refusal(404, "There is no such page.")
+        pages = [(file, self._ready_pages(file))]
+        only = file.page_ids.index(page_id)
+        return JSONResponse(self._bodies.stored(pages, pending=self._options.pending, only=only))
+
+    async def _window(self, request: Request, caller: Caller, *, call: Call) -> Response:
         try:
-            first = int(request.query_params.get("start_day_interval", today - 30))
-            last = int(request.query_params.get("current_batch_day", today))
-        except ValueError as wrong:
-            raise Refusal(400, "Days are whole numbers, counted from 1970-01-01.") from wrong
-        if first >= last:
-            raise Refusal(400, "current_batch_day must be greater than start_day_interval.")
+            first, last = window_days(call, request.query_params, int(time.time() // 86_400))
+        except BadWindow as bad:
+            raise Refusal(400, str(bad)) from bad
         files = [file for file in self._journal.files(caller.model) if first <= day_of(file) <= last]
         pages = [(file, self._ready_pages(file)) for file in files]
         return JSONResponse(self._bodies.stored(pages, pending=self._options.pending))
@@ -239,6 +259,14 @@ class Nanonets:
         if order.body == "empty":
             return Response(status_code=order.status)
         return JSONResponse(error(order.status, "As ordered."), order.status)
+
+
+def _is_true(value: object) -> bool:
+    return isinstance(value, str) and value.lower() == "true"
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def _api_key(authorization: str) -> str:

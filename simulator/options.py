@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.dialects import DIALECTS
+
 _DESCRIPTION = """\
 Answers like the Nanonets OCR API (api/v2), on 127.0.0.1 only, so that headrace can be developed and
 tried without a key. It says that it is simulated, and it bills: GET /simulator/bill tells what each
@@ -61,6 +63,7 @@ class Options:
     score_scale: int = 1
     pages_per_minute: int | None = None
     state: Path | None = None
+    dialects: tuple[str, ...] = ()
 
 
 def read_options(arguments: Sequence[str]) -> Options:
@@ -89,8 +92,15 @@ def read_options(arguments: Sequence[str]) -> Options:
     add("--score-scale", type=int, choices=(1, 100), default=Options.score_scale, help="highest score (%(default)s)")
     add("--pages-per-minute", type=int, help="per model: sync above it is 429, async takes longer (no limit)")
     add("--state", type=Path, help="file that keeps bill and jobs over a restart, or a kill (in memory only)")
+    add(
+        "--dialect",
+        action="append",
+        choices=DIALECTS,
+        default=[],
+        help="answer the paths of the published OpenAPI file, or of the integration guide, too; repeatable",
+    )
     values = vars(parser.parse_args(arguments))
-    return Options(keys=tuple(values.pop("key")), **values)
+    return Options(keys=tuple(values.pop("key")), dialects=tuple(values.pop("dialect")), **values)
 
 
 def _seconds(text: str) -> float:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import ipaddress
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -70,6 +71,21 @@ def take(form: FormData, folder: Path, *, by_link: bool) -> Uploads:
             raise BadUpload("; ".join(reason for _, reason in bad) or "The request has no file, urls or base64_data.")
         on_trouble.pop_all()
     return Uploads(tuple(good), tuple(bad))
+
+
+def form_of_json(body: bytes) -> FormData:
+    """The JSON object that stands for a form: lists are fields given several times; BadUpload where it is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadUpload("The body is not JSON.") from error
+    if not isinstance(content, dict):
+        raise BadUpload("The body is JSON, but not an object.")
+    fields: list[tuple[str, UploadFile | str]] = []
+    for name, value in content.items():
+        values = value if isinstance(value, list) else [value]
+        fields += [(name, each if isinstance(each, str) else json.dumps(each)) for each in values]
+    return FormData(fields)
 
 
 def _documents(form: FormData, *, by_link: bool) -> Iterator[tuple[str, Write]]:

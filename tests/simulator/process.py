@@ -3,9 +3,12 @@
 import base64
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -54,6 +57,25 @@ def simulator(*options: str) -> Iterator[Simulator]:
     finally:
         process.kill()
         process.communicate(timeout=10)
+
+
+@contextmanager
+def served_folder(folder: Path) -> Iterator[str]:
+    """A web server on loopback for the files of a folder; its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def base64_of(content: bytes) -> str:

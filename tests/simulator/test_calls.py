@@ -2,10 +2,7 @@
 
 import base64
 import json
-import threading
 import time
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import httpx
@@ -13,7 +10,7 @@ import pytest
 
 from headrace.document import SubmissionKey
 from tests.pdfs import make_pdf
-from tests.simulator.process import API_KEY, base64_of, simulator
+from tests.simulator.process import API_KEY, base64_of, served_folder, simulator
 
 TWO = make_pdf(2)
 
@@ -148,19 +145,9 @@ def test_several_files_base64_and_chosen_pages(running):
 @pytest.fixture
 def served(tmp_path):
     """A web server on loopback with one document."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_args):
-            pass
-
     (tmp_path / "a.pdf").write_bytes(TWO)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served_folder(tmp_path) as address:
+        yield address
 
 
 def test_links_are_downloaded_and_bad_ones_reported(running, served):
