@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Self
 
 import structlog
+from pydantic import SecretStr
 
-from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory, Ready, Wanted
+from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory, Ready
 from headrace.clock import Clock, SystemClock
+from headrace.counting_conversation import Answer, Conversation, Question
 from headrace.counting_process import Counted, CountingProcess, Refused, child_command
 from headrace.errors import (
     ConfigurationError,
@@ -18,17 +20,14 @@ from headrace.errors import (
     EncryptedDocument,
     NoPages,
     PermanentError,
-    StorageUnavailable,
     UnreadableDocument,
     UnsupportedType,
 )
-from headrace.pages import LARGER_BUDGET, WHOLE_BYTES, PageCount
+from headrace.pages import PageCount
 from headrace.ranges import RangeReader
 from headrace.states import Reason
 
 log = structlog.get_logger()
-
-Answer = Counted | Refused | OutOfMemory
 
 _SYSTEM_CLOCK = SystemClock()
 _START_SECONDS = 60.0
@@ -75,8 +74,10 @@ class PageCounter:
         """The child's process id, while there is one."""
         return None if self._child is None else self._child.pid
 
-    def count(self, read: RangeReader, size: int, *, most_pages: int) -> PageCount:
+    def count(self, read: RangeReader, size: int, *, most_pages: int, passwords: Sequence[SecretStr] = ()) -> PageCount:
         """The pages of a document of `size` bytes, as `headrace.pages.count_pages` promises.
+
+        The child is told the passwords through its pipe, and nobody else.
 
         Raises also CountTimedOut and CountOutOfMemory; UnreadableDocument where the document
         ends its reader twice; StorageUnavailable where `read` gives fewer bytes than there are;
@@ -84,7 +85,7 @@ class PageCounter:
         """
         with self._lock:
             try:
-                answer = self._answer(read, size, most_pages)
+                answer = self._answer(Question(read, size, most_pages, passwords))
             except ChildTooSlow as error:
                 raise self._timed_out() from error
             except ChildDied as death:
@@ -99,7 +100,14 @@ class PageCounter:
                 ) from error
         match answer:
             case Counted():
-                return PageCount(answer.pages, answer.source, answer.media_type, answer.at_least)
+                return PageCount(
+                    pages=answer.pages,
+                    source=answer.source,
+                    media_type=answer.media_type,
+                    at_least=answer.at_least,
+                    protected=answer.protected,
+                    rotated=answer.rotated,
+                )
             case Refused():
                 raise _REFUSALS[Reason(answer.reason)](answer.text)
             case OutOfMemory():
@@ -113,20 +121,20 @@ class PageCounter:
         with self._lock:
             self._end_child()
 
-    def _answer(self, read: RangeReader, size: int, most_pages: int) -> Answer:
+    def _answer(self, question: Question) -> Answer:
         try:
-            return self._answer_of_one_child(read, size, most_pages)
+            return self._answer_of_one_child(question)
         except ChildDied as death:
             log.warning("page counter died", signal=death.signal_number)
             if death.signal_number == signal.SIGXCPU:
                 raise
         # Not every death is the document's doing: a machine short of memory, a person. So once more.
-        return self._answer_of_one_child(read, size, most_pages)
+        return self._answer_of_one_child(question)
 
-    def _answer_of_one_child(self, read: RangeReader, size: int, most_pages: int) -> Answer:
+    def _answer_of_one_child(self, question: Question) -> Answer:
         child = self._running_child()
         try:
-            answer = self._converse(child, read, size, most_pages)
+            answer = Conversation(child, question, self._seconds, self._clock).answer()
         except BaseException:
             # It is dead, or hung, or waits for bytes that will not come.
             self._end_child()
@@ -135,31 +143,6 @@ class PageCounter:
         if isinstance(answer, OutOfMemory) or self._documents >= _DOCUMENTS_PER_CHILD:
             self._end_child()
         return answer
-
-    def _converse(self, child: CountingProcess, read: RangeReader, size: int, most_pages: int) -> Answer:
-        """Give the child what it asks for, within the budget, until it answers."""
-        deadline = self._clock.monotonic() + self._seconds
-        requests, left = 0, max(WHOLE_BYTES, LARGER_BUDGET.bytes)
-        child.say({"size": size, "most_pages": most_pages}, deadline)
-        while True:
-            message = child.hear(deadline)
-            if isinstance(message, Counted | Refused | OutOfMemory):
-                return message
-            if not isinstance(message, Wanted):
-                raise ChildTalksNonsense(f"{message.kind!r} in the middle of a document")
-            requests += 1
-            left -= message.length
-            if requests > LARGER_BUDGET.requests or left < 0 or message.start + message.length > size:
-                raise ChildTalksNonsense("a request outside its budget or the document")
-            asked_at = self._clock.monotonic()
-            data = read(message.start, message.length)
-            # The store's time is not the document's fault.
-            deadline += self._clock.monotonic() - asked_at
-            if len(data) != message.length:
-                raise StorageUnavailable(
-                    f"The object store gave {len(data)} bytes where {message.length} were asked for and should be."
-                )
-            child.say({"length": len(data)}, deadline, data)
 
     def _running_child(self) -> CountingProcess:
         if self._child is not None:

@@ -29,7 +29,7 @@ def main() -> None:
     while True:
         document = _TALK.hear()
         _limit_cpu(seconds)
-        _TALK.say(_answer(document["size"], document["most_pages"]))
+        _TALK.say(_answer(document))
 
 
 def _limit(memory_bytes: int) -> None:
@@ -49,12 +49,14 @@ def _limit_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 2, hard))
 
 
-def _answer(size: int, most_pages: int) -> dict[str, Any]:
+def _answer(document: dict[str, Any]) -> dict[str, Any]:
     from headrace.errors import PermanentError
     from headrace.pages import count_pages
 
     try:
-        count = count_pages(_TALK.ask_for, size, most_pages=most_pages)
+        count = count_pages(
+            _TALK.ask_for, document["size"], most_pages=document["most_pages"], passwords=document["passwords"]
+        )
     except PermanentError as error:
         return {"kind": "refused", "reason": error.reason, "text": str(error)}
     except MemoryError:
@@ -65,6 +67,8 @@ def _answer(size: int, most_pages: int) -> dict[str, Any]:
         "source": count.source,
         "media_type": count.media_type,
         "at_least": count.at_least,
+        "protected": count.protected,
+        "rotated": count.rotated,
     }
 
 

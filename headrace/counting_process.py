@@ -16,8 +16,10 @@ class Counted(ChildMessage):
     kind: Literal["counted"]
     pages: int = Field(ge=1)
     source: Literal["walked", "declared"]
-    media_type: Literal["application/pdf", "image/png", "image/jpeg", "image/tiff"]
+    media_type: Literal["application/pdf", "image/heic", "image/jpeg", "image/png", "image/tiff", "image/webp"]
     at_least: bool
+    protected: bool
+    rotated: bool
 
 
 class Refused(ChildMessage):

@@ -1,7 +1,7 @@
 """The page tree of a PDF, walked without trusting it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -23,13 +23,14 @@ class Walk:
     """What a walk found: `reached` pages, and /Count as the root of the tree declares it.
 
     `ended` says that the walk came to its end or past its limit, not to the end of the budget.
-    `damage` is the last thing that could not be read.
+    `damage` is the last thing that could not be read. `protected`: a password was needed, and was there.
     """
 
     reached: int = 0
     declared: int | None = None
     ended: bool = False
     damage: Exception | None = None
+    protected: bool = False
 
     def note(self, damage: Exception) -> None:
         """Keep what went wrong; MemoryError where that was a lack of memory, which is no damage."""
@@ -42,18 +43,20 @@ class Walk:
         self.damage = damage
 
 
-def walk_pages(file: BinaryIO, *, most_pages: int, strict: bool = False) -> Walk:
+def walk_pages(file: BinaryIO, *, most_pages: int, strict: bool = False, passwords: Sequence[str] = ()) -> Walk:
     """Count the pages of a PDF by walking its tree, to `most_pages` + 1 at most.
 
     Every kid without kids is a page, once for each time that it is listed, as viewers show it
     (PDF 2.0, 7.7.3). A loop, a missing and a damaged kid add nothing, and the walk goes on.
     A file is opened by mending what is damaged; with `strict` it is opened by what its index
-    says, which reads only what is needed. Damage and the end of the budget are in the Walk;
+    says, which reads only what is needed. Where it opens with no password, it is tried with each
+    of `passwords`. Damage and the end of the budget are in the Walk;
     EncryptedDocument and MemoryError are raised.
     """
     walk = Walk()
     try:
         reader = _open(file, strict=strict)
+        walk.protected = _unlock(reader, passwords)
         root = reader.root_object.raw_get("/Pages")
         _note_declared(walk, root)
         _descend(walk, root, most_pages)
@@ -71,17 +74,39 @@ def _open(file: BinaryIO, *, strict: bool) -> PdfReader:
     file.seek(0)
     try:
         reader = PdfReader(file, strict=strict)
-        locked = reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED
     except NotImplementedError as error:
         # Certificates, and methods outside the standard.
         raise EncryptedDocument(
             "The PDF is encrypted in a way that cannot be opened with a password. Drop it unencrypted."
         ) from error
-    if locked:
-        raise EncryptedDocument("The PDF opens only with a password. Remove the password, or drop it unencrypted.")
     # Strictness was for opening only: without it pypdf reads the head of every object of the file.
     reader.strict = False
     return reader
+
+
+def _unlock(reader: PdfReader, passwords: Sequence[str]) -> bool:
+    """Whether it took one of the passwords, which may be the owner's or the user's; EncryptedDocument if none did."""
+    if not reader.is_encrypted or _opens(reader, ""):
+        return False
+    if any(_opens(reader, password) for password in passwords):
+        return True
+    raise no_password_fits(len(passwords))
+
+
+def _opens(reader: PdfReader, password: str) -> bool:
+    return reader.decrypt(password) != PasswordType.NOT_DECRYPTED
+
+
+def no_password_fits(tried: int) -> EncryptedDocument:
+    """What a person is told about a PDF that none of so many passwords opens."""
+    match tried:
+        case 0:
+            said = "The PDF opens only with a password"
+        case 1:
+            said = "The PDF opens only with a password, and the one that the route names does not open it"
+        case _:
+            said = f"The PDF opens only with a password, and none of the {tried} that the route names opens it"
+    return EncryptedDocument(f"{said}. Remove the password, or name the right one in the route's `passwords`.")
 
 
 def _note_declared(walk: Walk, root: PdfObject) -> None:

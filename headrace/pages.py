@@ -1,15 +1,14 @@
 """A document's bytes -> how many pages it has."""
 
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, Literal, NoReturn, cast
-
-from PIL import Image
+from typing import BinaryIO, Literal, cast
 
 from headrace.errors import NoPages, UnreadableDocument
 from headrace.media import SNIFFED_BYTES, media_type
 from headrace.page_tree import Walk, walk_pages
+from headrace.picture_pages import read_picture
 from headrace.ranges import Budget, BudgetSpent, RangedFile, RangeReader
 
 # Up to here one request for everything is quicker than several for pieces.
@@ -37,7 +36,7 @@ class PageCount:
     rotated: bool = False
 
 
-def count_pages(read: RangeReader, size: int, *, most_pages: int) -> PageCount:
+def count_pages(read: RangeReader, size: int, *, most_pages: int, passwords: Sequence[str] = ()) -> PageCount:
     """Count the pages of a document of `size` bytes, stopping one past `most_pages`.
 
     `read` is asked for everything at once where that is little (`WHOLE_BYTES`), else for blocks
@@ -51,7 +50,7 @@ def count_pages(read: RangeReader, size: int, *, most_pages: int) -> PageCount:
     file = _open(read, size)
     kind = media_type(file.read(SNIFFED_BYTES))
     if kind == "application/pdf":
-        return _count_pdf(file, kind, most_pages)
+        return _count_pdf(file, kind, most_pages, passwords)
     return _count_picture(file, kind, most_pages)
 
 
@@ -61,14 +60,13 @@ def _open(read: RangeReader, size: int) -> BytesIO | RangedFile:
     return BytesIO(read(0, size) if size > 0 else b"")
 
 
-def _count_pdf(file: BytesIO | RangedFile, kind: str, most_pages: int) -> PageCount:
-    walk = _walk(file, most_pages)
-    if walk.ended and walk.reached > 0:
-        return PageCount(walk.reached, "walked", kind, at_least=walk.reached > most_pages)
+def _count_pdf(file: BytesIO | RangedFile, kind: str, most_pages: int, passwords: Sequence[str]) -> PageCount:
+    walk = _walk(file, most_pages, passwords)
     if walk.reached > 0:
-        if _is_plausible(walk) and walk.declared is not None:
-            return PageCount(walk.declared, "declared", kind)
-        return PageCount(walk.reached, "walked", kind, at_least=True)
+        if not walk.ended and walk.declared is not None and _is_plausible(walk):
+            return PageCount(walk.declared, "declared", kind, protected=walk.protected)
+        at_least = walk.reached > most_pages or not walk.ended
+        return PageCount(walk.reached, "walked", kind, at_least=at_least, protected=walk.protected)
     if not walk.ended:
         raise UnreadableDocument(
             f"The PDF is so large and so damaged that no page was found in {LARGER_BUDGET.bytes // 1024**2} MB of it. "
@@ -82,19 +80,20 @@ def _count_pdf(file: BytesIO | RangedFile, kind: str, most_pages: int) -> PageCo
     raise NoPages("The PDF opens and has no page. Look at how it was made, and drop it again.")
 
 
-def _walk(file: BytesIO | RangedFile, most_pages: int) -> Walk:
+def _walk(file: BytesIO | RangedFile, most_pages: int, passwords: Sequence[str]) -> Walk:
     """The cheapest walk that decides the count, or else the last one tried."""
-    opened = cast("BinaryIO", file)
+
+    def walked(*, strict: bool) -> Walk:
+        return walk_pages(cast("BinaryIO", file), most_pages=most_pages, strict=strict, passwords=passwords)
+
     if isinstance(file, BytesIO):
-        return walk_pages(opened, most_pages=most_pages)
-    walk = walk_pages(opened, most_pages=most_pages, strict=True)
+        return walked(strict=False)
+    walk = walked(strict=True)
     if walk.reached > 0 and (walk.ended or (_is_plausible(walk) and (walk.declared or 0) <= most_pages)):
         return walk
     file.budget = LARGER_BUDGET
-    walk = walk_pages(opened, most_pages=most_pages, strict=True)
-    if walk.reached > 0:
-        return walk
-    return walk_pages(opened, most_pages=most_pages)
+    walk = walked(strict=True)
+    return walk if walk.reached > 0 else walked(strict=False)
 
 
 def _is_plausible(walk: Walk) -> bool:
@@ -102,40 +101,14 @@ def _is_plausible(walk: Walk) -> bool:
 
 
 def _count_picture(file: BytesIO | RangedFile, kind: str, most_pages: int) -> PageCount:
-    """Only heads are read, never pixels."""
     if isinstance(file, RangedFile):
         file.budget = LARGER_BUDGET
-    file.seek(0)
-    name = kind.removeprefix("image/").upper()
-    pages = 0
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of much that is no harm to a count; what it refuses, it raises.
-            warnings.simplefilter("ignore")
-            with Image.open(cast("BinaryIO", file), formats=(name,)) as picture:
-                pages = 1
-                # One JPEG or PNG is one page: what more it holds is a thumbnail or an animation.
-                while name == "TIFF" and pages <= most_pages:
-                    picture.seek(pages)
-                    pages += 1
-    except EOFError:
-        pass  # This is how Pillow says that there are no more.
-    except Image.DecompressionBombError as error:
-        raise UnreadableDocument(
-            f"A page of the {name} has more pixels than any scan needs. Make it smaller and drop it again."
-        ) from error
+        picture = read_picture(cast("BinaryIO", file), kind, most_pages)
     except BudgetSpent:
-        if pages > 0:
-            return PageCount(pages, "walked", kind, at_least=True)
-        _refuse_damaged(name, pages, None)
-    except MemoryError:
-        raise
-    except Exception as error:  # On damaged files Pillow raises whatever Python does.
-        _refuse_damaged(name, pages, error)
-    return PageCount(pages, "walked", kind, at_least=pages > most_pages)
-
-
-def _refuse_damaged(name: str, pages: int, error: Exception | None) -> NoReturn:
-    raise UnreadableDocument(
-        f"The {name} is damaged: page {pages + 1} cannot be read. Save it anew with another program."
-    ) from error
+        raise UnreadableDocument(
+            f"The picture has no page in the {LARGER_BUDGET.bytes // 1024**2} MB of it that are read to count them. "
+            "Make it smaller and drop it again."
+        ) from None
+    at_least = picture.reached > most_pages or not picture.ended
+    return PageCount(picture.reached, "walked", kind, at_least=at_least, rotated=picture.rotated)

@@ -1,0 +1,77 @@
+"""One document, counted by a child that asks for pieces of it and is not believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from headrace.child_process import ChildTalksNonsense, OutOfMemory, Wanted
+from headrace.clock import Clock
+from headrace.counting_process import Counted, CountingProcess, Refused
+from headrace.errors import StorageUnavailable
+from headrace.pages import LARGER_BUDGET, WHOLE_BYTES
+from headrace.ranges import RangeReader
+
+Answer = Counted | Refused | OutOfMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How many pages has this document of `size` bytes, to one past `most_pages`?"""
+
+    read: RangeReader
+    size: int
+    most_pages: int
+    passwords: Sequence[SecretStr] = ()
+
+
+class Conversation:
+    """Gives a child what it asks for, within the budget, until it answers or `seconds` of its own are over."""
+
+    def __init__(self, child: CountingProcess, question: Question, seconds: float, clock: Clock) -> None:
+        self._child = child
+        self._question = question
+        self._clock = clock
+        self._deadline = clock.monotonic() + seconds
+        self._requests_left = LARGER_BUDGET.requests
+        self._bytes_left = max(WHOLE_BYTES, LARGER_BUDGET.bytes)
+
+    def answer(self) -> Answer:
+        """What the child answers; ChildDied, ChildTooSlow, ChildTalksNonsense, and what reading raises."""
+        self._child.say(
+            {
+                "size": self._question.size,
+                "most_pages": self._question.most_pages,
+                "passwords": [password.get_secret_value() for password in self._question.passwords],
+            },
+            self._deadline,
+        )
+        while True:
+            message = self._child.hear(self._deadline)
+            match message:
+                case Counted() | Refused() | OutOfMemory():
+                    return message
+                case Wanted():
+                    self._give(message)
+                case _:
+                    raise ChildTalksNonsense(f"{message.kind!r} in the middle of a document")
+
+    def _give(self, wanted: Wanted) -> None:
+        self._requests_left -= 1
+        self._bytes_left -= wanted.length
+        past_the_end = wanted.start + wanted.length > self._question.size
+        if self._requests_left < 0 or self._bytes_left < 0 or past_the_end:
+            raise ChildTalksNonsense("a request outside its budget or the document")
+        data = self._read(wanted.start, wanted.length)
+        self._child.say({"length": len(data)}, self._deadline, data)
+
+    def _read(self, start: int, length: int) -> bytes:
+        asked_at = self._clock.monotonic()
+        data = self._question.read(start, length)
+        # The store's time is not the document's fault.
+        self._deadline += self._clock.monotonic() - asked_at
+        if len(data) != length:
+            raise StorageUnavailable(
+                f"The object store gave {len(data)} bytes where {length} were asked for and should be."
+            )
+        return data
