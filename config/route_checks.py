@@ -6,6 +6,7 @@ from itertools import combinations
 
 from config.lanes import LaneSettings
 from config.mistakes import did_you_mean, shown
+from config.request_checks import request_mistakes
 from config.schedules import Schedule
 from config.toml_lines import Path
 from headrace.flattening import OTHER, TABLE_ROW_COLUMNS
@@ -63,7 +64,7 @@ def _route(route: Route) -> Iterator[Mistake]:
     for index, suffix in enumerate(route.suffixes):
         if suffix and not suffix.startswith("."):
             yield ("suffixes", index), f'{shown(suffix)} does not begin with a dot; write ".{suffix}".'
-    yield from _model(route)
+    yield from request_mistakes(route)
     yield from _columns(route)
     yield from _poll(route)
     if route.key_pattern:
@@ -71,13 +72,6 @@ def _route(route: Route) -> Iterator[Mistake]:
             check_pattern(route.key_pattern)
         except ValueError as error:
             yield ("key_pattern",), str(error)
-
-
-def _model(route: Route) -> Iterator[Mistake]:
-    if route.provider == "local" and route.model:
-        yield ("model",), "the local provider has no models; remove it."
-    if route.provider != "local" and not route.model:
-        yield ("model",), f"is missing; write the id of the {route.provider} model that reads these documents."
 
 
 def _columns(route: Route) -> Iterator[Mistake]:

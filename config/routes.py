@@ -2,8 +2,11 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from config import toml_lines
 from config.entries import Entries, Origin, raise_mistakes
@@ -11,7 +14,7 @@ from config.lanes import LaneSettings
 from config.mistakes import did_you_mean
 from config.route_checks import table_mistakes
 from config.schedules import Schedule
-from config.settings import Settings, missing_key
+from config.settings import Settings, missing_key, variable
 from headrace.errors import ConfigurationError
 from headrace.routing import Lane, Route, choose_route
 from headrace.storage import Location
@@ -67,15 +70,39 @@ def load_routes(path: Path) -> RouteTable:
     return RouteTable(tuple(routes.values()), tuple(lanes.values()), tuple(schedules.values()), origin)
 
 
-def check_accounts(table: RouteTable, settings: Settings) -> None:
-    """ConfigurationError naming each route whose account has no API key in the settings."""
+def check_secrets(table: RouteTable, settings: Settings) -> None:
+    """ConfigurationError naming each route whose API key, or a password that it names, is not in the settings."""
+    raise_mistakes([*_missing_keys(table, settings), *_missing_passwords(table, settings)])
+
+
+def passwords_of(route: Route, settings: Settings) -> tuple[SecretStr, ...]:
+    """The passwords that a route names, in its order; ConfigurationError where one is not in the settings."""
+    for name in route.passwords:
+        if name not in settings.passwords:
+            raise ConfigurationError(_missing_password(name, settings))
+    return tuple(settings.passwords[name] for name in route.passwords)
+
+
+def _missing_keys(table: RouteTable, settings: Settings) -> Iterator[tuple[int, str]]:
     keys = settings.api_keys
-    raise_mistakes(
-        table.origin.mistake(
-            ("routes", index, "account"), f"{missing_key(route.account)}{did_you_mean(route.account, keys)}"
-        )
-        for index, route in enumerate(table.routes)
-        if route.provider != "local" and route.account not in keys
+    for index, route in enumerate(table.routes):
+        if route.provider != "local" and route.account not in keys:
+            words = f"{missing_key(route.account)}{did_you_mean(route.account, keys)}"
+            yield table.origin.mistake(("routes", index, "account"), words)
+
+
+def _missing_passwords(table: RouteTable, settings: Settings) -> Iterator[tuple[int, str]]:
+    for index, route in enumerate(table.routes):
+        for position, name in enumerate(route.passwords):
+            if name not in settings.passwords:
+                words = _missing_password(name, settings)
+                yield table.origin.mistake(("routes", index, "passwords", position), words)
+
+
+def _missing_password(name: str, settings: Settings) -> str:
+    return (
+        f'There is no password "{name}": add it to {variable("passwords")}, as {{"{name}": "…"}}.'
+        f"{did_you_mean(name, settings.passwords)}"
     )
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from headrace.document import Document
-from headrace.errors import DocumentTooLarge, DocumentTooLong, NoRoute
+from headrace.errors import DocumentTooLarge, DocumentTooLong, NoPages, NoRoute
 from headrace.key_pattern import names_in
 from headrace.labels import LabelRule
 from headrace.polling import PollSchedule
@@ -106,6 +106,11 @@ class Route(BaseModel):
             object.__setattr__(self, "account", self.provider)
         return self
 
+    @field_validator("pages_to_process")
+    @classmethod
+    def _each_page_once_in_order(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(numbers)))
+
     @property
     def lane(self) -> Lane:
         return Lane(self.provider, self.account, self.model)
@@ -142,10 +147,34 @@ def choose_route(bucket: str, key: str, routes: Sequence[Route]) -> Route:
 
 
 def choose_mode(pages: int, route: Route) -> Mode:
-    """Sync while the provider answers at once, async for what is longer; DocumentTooLong past the limit."""
+    """Sync while the provider answers at once, async for what is longer; the text alone is always answered at once.
+
+    Raises DocumentTooLong past the limit, which is for the whole document, and NoPages like `page_numbers`.
+    """
     if pages > route.most_pages:
         raise DocumentTooLong(pages, most=route.most_pages)
-    return Mode.SYNC if pages <= route.sync_page_limit else Mode.ASYNC
+    at_once = route.text_only or pages_sent(pages, route) <= route.sync_page_limit
+    return Mode.SYNC if at_once else Mode.ASYNC
+
+
+def page_numbers(pages: int, route: Route) -> tuple[int, ...]:
+    """The only pages to read of a document that has so many, from 1; none where all are to be read.
+
+    NoPages where the route asks only for pages that the document does not have.
+    """
+    chosen = tuple(number for number in route.pages_to_process if number <= pages)
+    if route.pages_to_process and not chosen:
+        has = "1 page" if pages == 1 else f"{pages} pages"
+        raise NoPages(
+            f"The document has {has}, and pages_to_process of the route begins with page {route.pages_to_process[0]}: "
+            "there is nothing to send. Name other pages, or send it by another route."
+        )
+    return chosen
+
+
+def pages_sent(pages: int, route: Route) -> int:
+    """How many pages the provider is to read, and charges for, of a document that has so many; raises NoPages."""
+    return len(page_numbers(pages, route)) or pages
 
 
 def refuse_large(document: Document, route: Route) -> None:

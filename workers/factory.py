@@ -6,7 +6,7 @@ from functools import cached_property
 from celery import Celery
 
 from config.celery import celery_settings
-from config.routes import RouteTable, check_accounts, load_routes
+from config.routes import RouteTable, check_secrets, load_routes
 from config.settings import Settings
 from headrace.clock import Clock, SystemClock
 from headrace.counting import PageCounter
@@ -38,7 +38,7 @@ class WorkerServices:
     @cached_property
     def routes(self) -> RouteTable:
         table = load_routes(self.settings.routes_file)
-        check_accounts(table, self.settings)
+        check_secrets(table, self.settings)
         return table
 
     @cached_property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.routes import RouteTable, check_accounts, load_routes
+from config.routes import RouteTable, check_secrets, load_routes, passwords_of
 from config.settings import load_settings
 from headrace.errors import ConfigurationError, NoRoute
 from headrace.routing import Lane, Route
@@ -236,6 +236,99 @@ def test_each_paid_account_needs_a_key(written):
     with pytest.raises(
         ConfigurationError, match=r':18: routes\[1\]\.account: .*"nanonet-emea" has no API key'
     ) as caught:
-        check_accounts(table, load_settings({"HEADRACE_ACCOUNTS": '{"nanonets-emea": "hunter2"}'}))
+        check_secrets(table, load_settings({"HEADRACE_ACCOUNTS": '{"nanonets-emea": "hunter2"}'}))
     assert 'Did you mean "nanonets-emea"?' in str(caught.value)
-    check_accounts(table, load_settings({"HEADRACE_ACCOUNTS": '{"nanonet-emea": "hunter2"}'}))
+    check_secrets(table, load_settings({"HEADRACE_ACCOUNTS": '{"nanonet-emea": "hunter2"}'}))
+
+
+def test_each_password_that_a_route_names_is_in_the_settings(written):
+    table = load_routes(
+        written(changed(ROUTE, 'provider = "local"', 'provider = "local"\npasswords = ["bank", "statement"]'))
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        check_secrets(table, load_settings({"HEADRACE_PASSWORDS": '{"bank": "hunter2", "statements": "hunter3"}'}))
+    (told,) = str(caught.value).splitlines()
+    assert told.endswith(
+        ':7: routes[0].passwords[1]: There is no password "statement": add it to HEADRACE_PASSWORDS, '
+        'as {"statement": "…"}. Did you mean "statements"?'
+    )
+    assert "hunter" not in told
+    check_secrets(table, load_settings({"HEADRACE_PASSWORDS": '{"bank": "hunter2", "statement": "hunter3"}'}))
+
+
+def test_missing_keys_and_missing_passwords_are_told_together(written):
+    table = load_routes(written(ROUTE + INVOICES + 'passwords = ["bank"]\n'))
+    with pytest.raises(ConfigurationError) as caught:
+        check_secrets(table, load_settings({}))
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == [
+        "routes[1].account",
+        "routes[1].passwords[0]",
+    ]
+
+
+def test_the_passwords_of_a_route_come_in_its_order(written):
+    route = load_routes(written(INVOICES + 'passwords = ["new", "old"]\n')).routes[0]
+    settings = load_settings({"HEADRACE_PASSWORDS": '{"old": "1", "new": "2", "other": "3"}'})
+    assert [password.get_secret_value() for password in passwords_of(route, settings)] == ["2", "1"]
+    with pytest.raises(ConfigurationError, match='no password "new"'):
+        passwords_of(route, load_settings({}))
+
+
+TEXT_ONLY = changed(INVOICES, 'model = "m1"', "text_only = true")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            ROUTE + 'language = "de"\n',
+            "routes[0].language: is for nanonets, and local reads these documents; remove it.",
+        ),
+        (
+            ROUTE + "text_only = true\n",
+            "routes[0].text_only: is for nanonets, and local reads these documents; remove it.",
+        ),
+        (
+            ROUTE + "pages_to_process = [1]\n",
+            "routes[0].pages_to_process: is for nanonets, and local reads these documents; remove it.",
+        ),
+        (
+            ROUTE + 'send = "base64"\n',
+            'routes[0].send: "base64" is for nanonets, and local reads these documents; write "stream".',
+        ),
+        (ROUTE + 'passwords = ["a", "b", "a"]\n', 'routes[0].passwords[2]: "a" is named twice; remove one.'),
+        (
+            INVOICES + "text_only = true\n",
+            "routes[0].model: has no part where text_only is asked for; remove one of the two.",
+        ),
+        (
+            changed(INVOICES, 'model = "m1"\n', ""),
+            "routes[0].model: is missing; write the id of the nanonets model that reads these documents.",
+        ),
+        (
+            TEXT_ONLY + "pages_to_process = [1]\n",
+            "routes[0].pages_to_process: cannot be chosen where text_only is asked for: it reads every page; remove one.",
+        ),
+        (
+            TEXT_ONLY + 'language = "de"\n',
+            "routes[0].language: cannot be told where text_only is asked for; remove one.",
+        ),
+        (
+            TEXT_ONLY + 'send = "base64"\n',
+            'routes[0].send: "base64" is not taken where text_only is asked for; write "stream" or "url".',
+        ),
+    ],
+)
+def test_what_a_provider_cannot_be_asked_is_refused(mistakes, text, told):
+    (found,) = mistakes(text)
+    assert found.partition(": ")[2] == told
+
+
+def test_a_route_for_text_alone_needs_no_model(written):
+    (route,) = load_routes(written(TEXT_ONLY + 'columns = ["Item"]\nsend = "url"\n')).routes
+    assert route.lane == Lane("nanonets", "nanonets", "")
+
+
+def test_pages_to_process_are_each_named_once_in_order(written):
+    (route,) = load_routes(written(INVOICES + "pages_to_process = [7, 1, 7, 2]\n")).routes
+    assert route.pages_to_process == (1, 2, 7)

@@ -3,8 +3,8 @@
 import pytest
 
 from headrace.document import Document
-from headrace.errors import DocumentTooLarge, DocumentTooLong, NoRoute
-from headrace.routing import Route, choose_mode, choose_route, refuse_large
+from headrace.errors import DocumentTooLarge, DocumentTooLong, NoPages, NoRoute
+from headrace.routing import Route, choose_mode, choose_route, page_numbers, pages_sent, refuse_large
 from headrace.states import Mode
 
 
@@ -41,6 +41,43 @@ def test_a_route_without_sync_pages_sends_all_async():
 def test_one_page_past_the_limit_is_refused_with_a_remedy():
     with pytest.raises(DocumentTooLong, match="21 pages; the route accepts at most 20"):
         choose_mode(21, ROUTE)
+
+
+@pytest.mark.parametrize(
+    ("pages", "numbers", "sent"),
+    [
+        (9, (1, 5, 7), 3),
+        (5, (1, 5), 2),  # the last page itself is there
+        (4, (1,), 1),
+    ],
+)
+def test_only_pages_that_the_document_has_are_sent(pages, numbers, sent):
+    some = route(provider="nanonets", model="m", pages_to_process=[5, 1, 7])
+    assert (page_numbers(pages, some), pages_sent(pages, some)) == (numbers, sent)
+    assert (page_numbers(pages, ROUTE), pages_sent(pages, ROUTE)) == ((), pages)
+
+
+def test_a_document_that_has_none_of_the_pages_is_refused():
+    late = route(provider="nanonets", model="m", pages_to_process=[5, 7])
+    with pytest.raises(NoPages, match=r"has 4 pages, and pages_to_process of the route begins with page 5"):
+        choose_mode(4, late)
+    assert choose_mode(5, late) is Mode.SYNC
+
+
+@pytest.mark.parametrize(
+    ("numbers", "mode"), [([1, 2, 3], Mode.SYNC), ([1, 2, 3, 4], Mode.ASYNC), ([1, 2, 3, 99], Mode.SYNC)]
+)
+def test_the_pages_that_are_sent_decide_the_mode(numbers, mode):
+    assert choose_mode(20, route(provider="nanonets", model="m", pages_to_process=numbers)) is mode
+
+
+def test_the_limit_is_for_the_whole_document_however_few_pages_are_sent():
+    with pytest.raises(DocumentTooLong):
+        choose_mode(21, route(provider="nanonets", model="m", pages_to_process=[1], most_pages=20))
+
+
+def test_the_text_alone_is_always_answered_at_once():
+    assert choose_mode(400, route(provider="nanonets", text_only=True, sync_page_limit=0)) is Mode.SYNC
 
 
 @pytest.mark.parametrize(("size", "refused"), [(None, False), (0, False), (10, False), (11, True)])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from config.routes import check_accounts, load_routes
+from config.routes import check_secrets, load_routes
 from config.settings import load_settings
 from headrace.labels import LabelRule
 from workers.stack.environment import Secrets, local_environment, plan, simulated_routes, write_down
@@ -98,7 +98,7 @@ def test_a_damaged_stack_file_is_named(folder, text):
 def test_the_stacks_own_routes_load(folder, tmp_path, simulated):
     folder.routes_file.write_text(routes_toml(RULES, simulated=simulated), encoding="utf-8")
     table = load_routes(folder.routes_file)
-    check_accounts(table, load_settings(planned(folder, tmp_path).environment))
+    check_secrets(table, load_settings(planned(folder, tmp_path).environment))
     assert [route.name for route in table.routes] == (["local", "nanonets"] if simulated else ["local"])
     assert all(route.fields == RULES for route in table.routes)
     assert table.watched() == [("inbox", route.prefix) for route in table.routes]

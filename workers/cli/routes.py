@@ -34,13 +34,13 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Name every mistake in headrace.toml with its line and its remedy, or list the routes."""
-    from config.routes import check_accounts, load_routes
+    from config.routes import check_secrets, load_routes
 
     settings = session_of(context).settings
     path = file if file is not None else session_of(context).routes_file
     try:
         table = load_routes(path)
-        check_accounts(table, settings)
+        check_secrets(table, settings)
     except ConfigurationError as error:
         mistakes = str(error).splitlines()
         for mistake in mistakes:

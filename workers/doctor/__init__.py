@@ -52,11 +52,11 @@ def missing_settings(settings: "Settings") -> list[Finding]:
 
 def examine_routes(settings: "Settings") -> "tuple[RouteTable | None, list[Finding]]":
     """The route table where it is fine, and one finding for each mistake where it is not."""
-    from config.routes import check_accounts, load_routes
+    from config.routes import check_secrets, load_routes
 
     try:
         table = load_routes(settings.routes_file)
-        check_accounts(table, settings)
+        check_secrets(table, settings)
     except ConfigurationError as error:
         mistakes = str(error).splitlines()
         return None, [wrong("routes", mistake, "Mend it, then `headrace routes check`.") for mistake in mistakes]

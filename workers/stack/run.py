@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from config.routes import RouteTable, check_accounts, load_routes
+from config.routes import RouteTable, check_secrets, load_routes
 from config.settings import Settings, environment, load_settings
 from headrace.clock import Clock, SystemClock
 from headrace.document import Document
@@ -90,7 +90,7 @@ class _Session:
         settings = load_settings(environ)
         # Mistakes in the routes are shown before anything is started.
         table = load_routes(settings.routes_file)
-        check_accounts(table, settings)
+        check_secrets(table, settings)
         write_down(self.folder, keys, planned)
         supervisor = self._supervisor(planned, table, environ, keys)
         with self._logs_in_the_folder(settings):
