@@ -1,4 +1,8 @@
-"""What every provider's answer becomes: pages with fields and tables, with boxes and scores."""
+"""What every provider's answer becomes: pages with fields and tables, with boxes and scores.
+
+`details` of a part are what its provider said beyond the fields that all providers share, under the provider's
+own names. Every field that is not needed has a default, so that what was stored before a field came is read.
+"""
 
 from typing import Literal
 
@@ -26,6 +30,7 @@ class Word(_Value):
 
     text: str
     box: Box | None = None
+    details: dict[str, JsonValue] = {}
 
 
 class Field(_Value):
@@ -50,6 +55,7 @@ class Field(_Value):
     validation_message: str | None = None
     moderated: bool | None = None
     original_text: str | None = None
+    details: dict[str, JsonValue] = {}
 
 
 class Cell(_Value):
@@ -71,6 +77,7 @@ class Cell(_Value):
     verification_status: str | None = None
     failed_validation: str | None = None
     moderated: bool | None = None
+    details: dict[str, JsonValue] = {}
 
 
 class Table(_Value):
@@ -84,10 +91,17 @@ class Table(_Value):
     score: float | None = None
     score_raw: float | str | None = None
     status: str | None = None
+    validation_status: str | None = None
+    validation_message: str | None = None
+    details: dict[str, JsonValue] = {}
 
 
 class Page(_Value):
-    """One page, numbered from 1 in the whole document. `failure` says why it has no content."""
+    """One page, numbered from 1 in the whole document. `failure` says why it has no content.
+
+    `fields` and `tables` are what a person corrected where somebody did; `predicted_fields` and
+    `predicted_tables` then are what the provider had read before, and empty where nobody did.
+    """
 
     number: int
     width: float | None = None
@@ -102,6 +116,9 @@ class Page(_Value):
     page_id: str | None = None
     file_id: str | None = None
     moderated: bool | None = None
+    predicted_fields: tuple[Field, ...] = ()
+    predicted_tables: tuple[Table, ...] = ()
+    details: dict[str, JsonValue] = {}
 
 
 class Prediction(_Value):
@@ -118,6 +135,7 @@ class Prediction(_Value):
     pages: tuple[Page, ...] = ()
     metadata: dict[str, JsonValue] = {}
     cost: float | None = None
+    details: dict[str, JsonValue] = {}
 
     @property
     def failed_pages(self) -> tuple[int, ...]:

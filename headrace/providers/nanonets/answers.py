@@ -3,15 +3,21 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.providers.nanonets.excerpts import one_line
 from headrace.providers.nanonets.outcomes import Body
 
 Record = Mapping[str, Any]
 
+# Where a body lists pages; everything beside these is said of the answer as a whole.
+PAGE_LISTS = ("moderated_images", "unmoderated_images", "result", "results")
+
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_FIRST_WORD = re.compile(r"[A-Za-z]+")
+_FAILED = frozenset({"failure", "failed"})
 _MOST_NUMBER_DIGITS = 400
 _MOST_LEVELS = 100
 
@@ -26,6 +32,19 @@ class Accepted:
 
     id: str
     pages: int | None
+
+
+@dataclass(frozen=True)
+class Input:
+    """What became of one file or URL of a call; `failure` is empty where it was taken.
+
+    `name` is what the vendor calls it, which for a URL is the URL itself: it may be signed, so it belongs in no log.
+    """
+
+    name: str
+    file_id: str | None
+    pages: int
+    failure: str
 
 
 @dataclass(frozen=True)
@@ -66,16 +85,44 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def records(body: Record) -> list[Record]:
-    """The page records of a predict, accept or get-by-file body, in its order, each page once."""
-    if "moderated_images" in body or "unmoderated_images" in body:
+    """The page records of a predict, accept, by-file or by-page body, in its order, each page once.
+
+    What only tells that an input could not be used is no page.
+    """
+    if _has_buckets(body):
         # A page that a person approved stands before what was predicted of it.
-        found = [*_objects(body.get("moderated_images")), *_objects(body.get("unmoderated_images"))]
+        found = [*objects(body.get("moderated_images")), *objects(body.get("unmoderated_images"))]
     else:
-        found = []
-        for element in _objects(body.get("result")):
-            found += _objects(element["result"]) if isinstance(element.get("result"), list) else [element]
+        found = [element for element in _elements(body) if not _is_refused_input(element)]
     seen: set[str] = set()
     return [record for record in found if _is_new(record.get("id"), seen)]
+
+
+def inputs(body: Record) -> list[Input]:
+    """What became of each file or URL of a predict call, in its order; those of one file's pages once."""
+    found: dict[tuple[str, str | None, str], int] = {}
+    for element in _elements(body):
+        name, file_id = element.get("input"), element.get("request_file_id")
+        refused = _is_refused_input(element)
+        named = name if isinstance(name, str) else ""
+        known = file_id if isinstance(file_id, str) and file_id else None
+        place = (named, known, failure(element, of="input") or "" if refused else "")
+        found[place] = found.get(place, 0) + (not refused)
+    return [Input(name, file_id, pages, why) for (name, file_id, why), pages in found.items()]
+
+
+def beside_pages(body: Record) -> list[Record]:
+    """What the list of results says that is no page: of nested lists, and of inputs that could not be used."""
+    if _has_buckets(body):
+        return []
+    found: list[Record] = []
+    for element in objects(body.get("result")):
+        if isinstance(element.get("result"), list):
+            found.append({name: value for name, value in element.items() if name != "result"})
+            found += filter(_is_refused_input, objects(element["result"]))
+        elif _is_refused_input(element):
+            found.append(element)
+    return found
 
 
 def accepted(pages: Sequence[Record]) -> Accepted:
@@ -109,7 +156,16 @@ def is_pending(record: Record) -> bool:
 
 def is_failed(record: Record) -> bool:
     """The vendor tried three times and gave the page up."""
-    return _word(record) == "failure"
+    return _word(record) in _FAILED
+
+
+def failure(record: Record, *, of: str = "page") -> str | None:
+    """Why there is nothing of a page (or input), in a sentence with the vendor's own words; None where there may be."""
+    if not is_failed(record):
+        return None
+    words = next((text for text in _words(record) if _FIRST_WORD.fullmatch(text.strip()) is None), "")
+    told = one_line(words)
+    return f"Nanonets could not read this {of}." + (f" It says: {told}" if told else "")
 
 
 def boxes(record: Record) -> list[Record]:
@@ -118,20 +174,57 @@ def boxes(record: Record) -> list[Record]:
 
 
 def moderated_boxes(record: Record) -> list[Record]:
-    return _objects(record.get("moderated_boxes"))
+    return objects(record.get("moderated_boxes"))
 
 
 def predicted_boxes(record: Record) -> list[Record]:
     """The boxes as the model gave them: under one name in stored pages, under another in live ones."""
-    return _objects(record.get("predicted_boxes")) or _objects(record.get("prediction"))
+    return objects(record.get("predicted_boxes")) or objects(record.get("prediction"))
+
+
+def all_boxes(record: Record) -> list[Record]:
+    """Every box of a page, under whichever names they are listed."""
+    return [box for name in ("moderated_boxes", "predicted_boxes", "prediction") for box in objects(record.get(name))]
+
+
+def objects(value: Any) -> list[Record]:
+    """A list of objects, empty for null; UnreadableBody for anything else."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise UnreadableBody("The body has something else where a list of objects should be.")
+    return value
+
+
+def _has_buckets(body: Record) -> bool:
+    return "moderated_images" in body or "unmoderated_images" in body
+
+
+def _elements(body: Record) -> list[Record]:
+    """The list of results, flat: some answers nest the pages of each file in a list of their own."""
+    found: list[Record] = []
+    for element in objects(body.get("result")):
+        found += objects(element["result"]) if isinstance(element.get("result"), list) else [element]
+    return found
+
+
+def _is_refused_input(element: Record) -> bool:
+    """A failure that names neither page nor file: of several URLs, one that could not be fetched."""
+    return is_failed(element) and not any(
+        element.get(name) not in (None, "") for name in ("page", "page_no", "id", "request_file_id")
+    )
 
 
 def _word(record: Record) -> str:
+    """The first word of what is said of a page, in lower case: some failures go on with why."""
+    said = next(_words(record), "")
+    match = _FIRST_WORD.match(said.strip())
+    return match[0].lower() if match is not None else said.strip().lower()
+
+
+def _words(record: Record) -> Iterator[str]:
     # Stored pages have `status`, live ones `message`; the letter case varies between endpoints.
-    for name in ("status", "message"):
-        if isinstance(record.get(name), str):
-            return str(record[name]).strip().lower()
-    return ""
+    return (record[name] for name in ("status", "message") if isinstance(record.get(name), str))
 
 
 def _is_new(page_id: Any, seen: set[str]) -> bool:
@@ -142,14 +235,6 @@ def _is_new(page_id: Any, seen: set[str]) -> bool:
         return False
     seen.add(page_id)
     return True
-
-
-def _objects(value: Any) -> list[Record]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise UnreadableBody("The body has something else where a list of objects should be.")
-    return value
 
 
 def _finite(digits: str) -> float | None:

@@ -24,6 +24,11 @@ def vendor_words(body: Mapping[str, Any], request: httpx.Request) -> str:
     text = "; ".join(word for word in words if isinstance(word, str) and word)
     for secret in _secrets(request):
         text = text.replace(secret, "***")
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """A text of unknown origin, bounded, on one line, its links without login and query."""
     text = _CONTROL.sub(" ", without_link_queries(text)).strip()
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
