@@ -4,7 +4,7 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Generic, Literal, TypeVar, cast
 
@@ -69,9 +69,14 @@ class ChildTooSlow(Exception):
 
 
 class ChildProcess(Generic[Message]):
-    """One child, whose messages are those of `messages`. Deadlines are times of the clock's `monotonic`."""
+    """One child, whose messages are those of `messages`. Deadlines are times of the clock's `monotonic`.
 
-    def __init__(self, command: Sequence[str], clock: Clock, messages: TypeAdapter[Message]) -> None:
+    Of our open files it gets its two pipes and the descriptors in `files`.
+    """
+
+    def __init__(
+        self, command: Sequence[str], clock: Clock, messages: TypeAdapter[Message], *, files: Collection[int] = ()
+    ) -> None:
         self._clock = clock
         self._messages = messages
         self._process = subprocess.Popen(
@@ -80,6 +85,7 @@ class ChildProcess(Generic[Message]):
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
+            pass_fds=tuple(files),
             cwd=Path(__file__).parents[1],
             env=_environment(os.environ),
             # A terminal's Ctrl-C is for the worker, which then ends its child.

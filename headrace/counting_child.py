@@ -5,12 +5,10 @@ them on standard input, answers, and takes the next document; it ends when stand
 has the form of the messages.
 """
 
-import logging
-import resource
-import signal
 import sys
 from typing import Any
 
+from headrace.child_limits import limit, limit_cpu
 from headrace.child_talk import Talk
 
 _TALK = Talk()
@@ -19,7 +17,7 @@ _TALK = Talk()
 def main() -> None:
     """Set the limits, load the readers, then count one document after another."""
     memory_bytes, seconds = int(sys.argv[1]), float(sys.argv[2])
-    _limit(memory_bytes)
+    limit(memory_bytes)
     try:
         import headrace.pages  # noqa: F401  loaded here, so that the first document does not pay for it
     except Exception as error:  # Whoever started us has to know, whatever it was.
@@ -28,25 +26,8 @@ def main() -> None:
     _TALK.say({"kind": "ready"})
     while True:
         document = _TALK.hear()
-        _limit_cpu(seconds)
+        limit_cpu(seconds)
         _TALK.say(_answer(document))
-
-
-def _limit(memory_bytes: int) -> None:
-    logging.disable(logging.CRITICAL)
-    # A stop that is meant for the worker must not look like a document that kills its reader.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def _limit_cpu(seconds: float) -> None:
-    """Stop us where nobody is left to do it; the limit counts from the start of the process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 2, hard))
 
 
 def _answer(document: dict[str, Any]) -> dict[str, Any]:
