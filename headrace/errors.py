@@ -3,7 +3,7 @@
 HeadraceError
 ├── PermanentError          trying again cannot help: the run ends with the error's reason
 │   ├── UnreadableDocument, EncryptedDocument, EmptyDocument, DocumentTooLong, DocumentTooLarge,
-│   │   UnsupportedType, NoRoute, NeedsOcr, CountTimedOut, CountOutOfMemory
+│   │   UnsupportedType, NoRoute, NeedsOcr, CountTimedOut, CountOutOfMemory, ReadTimedOut, ReadOutOfMemory
 │   ├── DocumentGone, DocumentReplaced      it was removed, or superseded, before it was read
 │   ├── AnswerLost          a stored answer is gone or damaged
 │   └── PredictionRejected  the provider refused for good (400, 401, 402, 403, 404, other 4xx), or failed
@@ -95,6 +95,18 @@ class CountOutOfMemory(PermanentError):
     """Counting the pages took more memory than its limit."""
 
     reason = Reason.COUNT_OUT_OF_MEMORY
+
+
+class ReadTimedOut(PermanentError):
+    """Reading the pages took longer than its time limit."""
+
+    reason = Reason.READ_TIMED_OUT
+
+
+class ReadOutOfMemory(PermanentError):
+    """Reading the pages took more memory than its limit."""
+
+    reason = Reason.READ_OUT_OF_MEMORY
 
 
 class NoRoute(PermanentError):

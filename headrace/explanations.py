@@ -56,6 +56,14 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "Counting the pages needed more memory than its limit; such files are often made to do harm.",
         "Look where the file comes from; where it is sound, raise HEADRACE_COUNT_MEMORY_BYTES and retry.",
     ),
+    Reason.READ_TIMED_OUT: Explanation(
+        "The local engine took longer than its time limit for ten pages; such files are often damaged.",
+        "Save the file anew, or send it to a route whose provider reads it elsewhere, then retry.",
+    ),
+    Reason.READ_OUT_OF_MEMORY: Explanation(
+        "The local engine needed more memory than its limit; such files are often made to do harm.",
+        "Look where the file comes from; where it is sound, send it to a route whose provider reads it elsewhere.",
+    ),
     Reason.NEEDS_OCR: Explanation(
         "A page is a picture without text, and the route's provider reads text only.",
         "Send scans to a route whose provider reads pictures.",
@@ -92,6 +100,10 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.REFUSED: Explanation(
         "The provider refused the document with an error of its own; nothing was charged.",
         "Read the detail, mend what it names, then retry.",
+    ),
+    Reason.LINK_UNUSABLE: Explanation(
+        "The provider could not fetch the document by the link that it was given; nothing was charged.",
+        'Let the provider reach the bucket, then retry; or write send = "stream" in the route, and reprocess.',
     ),
     Reason.RATE_LIMITED: Explanation(
         "The provider says that too much came too fast (429); nothing was charged.",

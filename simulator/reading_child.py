@@ -41,7 +41,8 @@ def _listen(orders: "queue.SimpleQueue[str]") -> None:
 def _read(order: dict[str, Any]) -> dict[str, Any]:
     rules = [LabelRule.model_validate(field) for field in order["fields"]]
     try:
-        pages = read_document(Path(order["content"]).read_bytes(), rules)
+        with Path(order["content"]).open("rb") as content:
+            pages = read_document(content, rules)
     # A document may break its reader in any way; then its pages fail.
     except Exception as error:
         return {"failure": f"{type(error).__name__}: {error}"}

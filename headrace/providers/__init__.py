@@ -47,8 +47,8 @@ class Source(Protocol):
         """
         ...
 
-    def read(self) -> bytes:
-        """All bytes at once, for engines that work in memory."""
+    def read_range(self, start: int, length: int) -> bytes:
+        """So many of the bytes, never past the end, for engines that go to and fro; raises like `chunks`."""
         ...
 
 

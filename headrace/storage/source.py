@@ -29,10 +29,7 @@ class StoredSource:
         except PreconditionFailed as error:
             raise replaced(document) from error
 
-    def read(self) -> bytes:
-        return self.read_range(0, None)
-
-    def read_range(self, start: int, length: int | None) -> bytes:
+    def read_range(self, start: int, length: int) -> bytes:
         """Some of the bytes; raises like `chunks`."""
         document = self._document
         try:

@@ -1,6 +1,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -40,8 +41,8 @@ class Bytes:
     def chunks(self) -> Iterator[bytes]:
         yield self.content
 
-    def read(self) -> bytes:
-        return self.content
+    def read_range(self, start: int, length: int) -> bytes:
+        return self.content[start : start + length]
 
 
 def request(pages=None, rules=(TOTAL,)):
@@ -56,8 +57,14 @@ def request(pages=None, rules=(TOTAL,)):
     )
 
 
-def test_the_answer_is_the_prediction_and_reads_back():
-    provider: Provider = LocalProvider()
+@pytest.fixture(scope="module")
+def local():
+    with closing(LocalProvider()) as provider:
+        yield provider
+
+
+def test_the_answer_is_the_prediction_and_reads_back(local):
+    provider: Provider = local
     answer = provider.submit(Bytes(draw([[(20, 200, "Total: 12.00")]])), request())
     assert provider.read(answer.raw, "default") == answer.prediction
     assert answer.prediction.metadata == {"vendor": "mill"}

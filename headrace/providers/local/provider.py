@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from headrace.prediction import Prediction
 from headrace.providers import Answer, Capabilities, Job, Pending, Refused, Request, Source
-from headrace.providers.local.reading import read_document
+from headrace.providers.local.engine import LocalEngine
 
 
 class LocalProvider:
-    """Reads PDFs that have a text layer; its raw answer is its prediction."""
+    """Reads PDFs that have a text layer, in a process that can be killed; its raw answer is its prediction."""
 
     # Ten pages take some ten seconds, a tenth of what a task may last.
     capabilities = Capabilities(
@@ -19,16 +19,16 @@ class LocalProvider:
         part_pages=10,
     )
 
-    def submit(self, source: Source, request: Request) -> Answer:
-        """Read the pages that were asked for.
+    def __init__(self, engine: LocalEngine | None = None) -> None:
+        self._engine = engine or LocalEngine()
 
-        Raises NeedsOcr, EncryptedDocument or UnreadableDocument, and what `source.read` raises.
-        """
+    def submit(self, source: Source, request: Request) -> Answer:
+        """Read the pages that were asked for. Raises what `LocalEngine.pages` does."""
         prediction = Prediction(
             provider="local",
             model=request.model,
             key=str(request.key),
-            pages=read_document(source.read(), request.rules, pages=request.pages),
+            pages=self._engine.pages(source.read_range, source.size, request.rules, request.pages),
             metadata=dict(request.metadata),
         )
         return Answer(prediction, prediction.model_dump_json(exclude_defaults=True).encode())
@@ -47,3 +47,7 @@ class LocalProvider:
     def read(self, raw: bytes, model: str) -> Prediction:  # noqa: ARG002  the answer names its model
         """The prediction in a stored answer."""
         return Prediction.model_validate_json(raw)
+
+    def close(self) -> None:
+        """End the engine's process."""
+        self._engine.close()

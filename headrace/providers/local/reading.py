@@ -12,14 +12,18 @@ from headrace.providers.local.geometry import rounded
 from headrace.providers.local.grids import Grid, as_table, heading_box, is_made_of_fields, tables_among
 from headrace.providers.local.layout import lines_of, placed, reading_text
 from headrace.providers.local.tables import find_grids, upright_copy
-from headrace.providers.local.text_layer import PageText, open_document, read_page
+from headrace.providers.local.text_layer import PageText, PdfFile, open_document, read_page
 
 # PDFium is not made for several threads at once.
 _one_at_a_time = Lock()
 
 
-def read_document(pdf: bytes, rules: Sequence[LabelRule], *, pages: tuple[int, int] | None = None) -> tuple[Page, ...]:
+def read_document(
+    pdf: bytes | PdfFile, rules: Sequence[LabelRule], *, pages: tuple[int, int] | None = None
+) -> tuple[Page, ...]:
     """Read the pages `first` to `last` (from 1, both included), or all; they keep their numbers.
+
+    Of a file no more is in memory than what these pages draw.
 
     Raises NeedsOcr where a page is a picture, EncryptedDocument where a password is needed, and
     UnreadableDocument where the document is damaged or has no such page.

@@ -1,14 +1,17 @@
 """The text layer of a PDF: the words of each page and where they stand, by PDFium."""
 
+import io
 import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from headrace.errors import EncryptedDocument, UnreadableDocument
 from headrace.prediction import Box, Word
 from headrace.providers.local.geometry import Sheet, around, overlap, share_inside, turned
+
+PdfFile = BinaryIO | io.RawIOBase
 
 # A page whose picture covers half of it, with fewer words than this, is a scan with a stamp on it.
 _FEWEST_WORDS_BESIDE_A_PICTURE = 10
@@ -46,7 +49,7 @@ class _Glyph:
     box: Box
 
 
-def open_document(pdf: bytes) -> Any:
+def open_document(pdf: bytes | PdfFile) -> Any:
     """Open a PDF for PDFium; the caller closes it.
 
     Raises EncryptedDocument where a password is needed, UnreadableDocument where it is no whole PDF.

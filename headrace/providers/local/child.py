@@ -1,0 +1,81 @@
+"""The process in which pages are read: `python -m headrace.providers.local.child MEMORY_BYTES SECONDS`.
+
+It is given nothing but two pipes and its limits: it asks for ranges of the document, answers with its pages as JSON,
+and takes the next order. It ends when standard input does. `headrace.child_talk` has the form of the messages.
+"""
+
+import logging
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from headrace.child_talk import Talk
+from headrace.labels import LabelRule
+from headrace.prediction import Page
+
+_PAGES = TypeAdapter(tuple[Page, ...])
+# OpenCV and numpy work on several cores at once, each second of which counts.
+_MOST_CORES = 8
+
+
+def main() -> None:
+    """Set the limits, load the engine, then read one part after another."""
+    memory_bytes, seconds = int(sys.argv[1]), float(sys.argv[2])
+    # What the engine's libraries print must not stand between the messages.
+    talk = Talk(to_parent=os.dup(1))
+    os.dup2(2, 1)
+    _limit(memory_bytes)
+    try:
+        # Loaded here, so that the first document does not pay for it.
+        import camelot.io  # noqa: F401
+        import pypdfium2  # noqa: F401
+    except Exception as error:  # Whoever started us has to know, whatever it was.
+        talk.say({"kind": "failed", "text": f"{type(error).__name__}: {error}"[:500]})
+        return
+    talk.say({"kind": "ready"})
+    while True:
+        order = talk.hear()
+        _limit_cpu(seconds)
+        talk.say(*_answer(talk, order))
+
+
+def _limit(memory_bytes: int) -> None:
+    # What the engine notes about a document has no reader here; a page that failed says so itself.
+    logging.disable(logging.CRITICAL)
+    # A stop that is meant for the worker must not look like a document that kills its reader.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Stop us where nobody is left to do it; the limit counts from the start of the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = used.ru_utime + used.ru_stime + seconds * _MOST_CORES
+    resource.setrlimit(resource.RLIMIT_CPU, (int(most) + 2, hard))
+
+
+def _answer(talk: Talk, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    from headrace.errors import PermanentError
+    from headrace.providers.local.distant_file import DistantFile
+    from headrace.providers.local.reading import read_document
+
+    rules = [LabelRule.model_validate(rule) for rule in order["rules"]]
+    pages = None if order["pages"] is None else (order["pages"][0], order["pages"][1])
+    try:
+        read = _PAGES.dump_json(read_document(DistantFile(talk.ask_for, order["size"]), rules, pages=pages))
+    except PermanentError as error:
+        return {"kind": "refused", "reason": error.reason, "text": str(error)}, b""
+    except MemoryError:
+        return {"kind": "out_of_memory"}, b""
+    return {"kind": "read", "length": len(read)}, read
+
+
+if __name__ == "__main__":
+    main()
