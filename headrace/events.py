@@ -1,37 +1,32 @@
-"""A bucket notification -> the documents it tells of. Pure; whatever arrives, nothing is invented.
+"""A bucket notification, in any of its shapes -> the documents it tells of. Pure; nothing is ever invented.
 
-One shape so far: what S3 sends to SQS ("Event message structure" in the S3 user guide). Another shape is one more
+What S3 sends to SQS, SNS and EventBridge, what MinIO sends to a webhook and to Redis, and what lies around it: an
+SNS notification, or a Lambda function's event with the messages of a queue or a topic. Another shape is one more
 reader in `_READERS`.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote_plus
 
-from headrace.document import Document, is_keepable
+from headrace.document import Document
 from headrace.errors import UnreadableEvent
+from headrace.event_records import (
+    Ignored,
+    Outcome,
+    Removal,
+    Unreadable,
+    is_from_eventbridge,
+    is_from_s3,
+    read_eventbridge,
+    read_record,
+    shown,
+)
 
-# Stores count tagging, retention and the like as ObjectCreated too; only these bring new content.
-_CREATED = frozenset({"Put", "Post", "Copy", "CompleteMultipartUpload"})
-_REMOVED = frozenset({"ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"})
-_LIFECYCLE = "LifecycleExpiration:"
+__all__ = ["MOST_ENVELOPES", "Notification", "Removal", "read_notification"]
 
-_LONGEST_KEY_BYTES = 1024
-_LONGEST_TEXT = 1024
-_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """An object, or one version of it, that is gone."""
-
-    bucket: str
-    key: str
-    version_id: str | None = None
-    sequencer: str | None = None
+MOST_ENVELOPES = 3
+"""How deep an event may lie: in a topic's notification, in a queue's message, in a function's event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,152 +44,128 @@ class Notification:
 
 def read_notification(body: str | bytes) -> Notification:
     """What a message's body tells; UnreadableEvent where it is no bucket notification at all."""
-    event = _parsed(body)
-    for reads in _READERS:
-        notification = reads(event)
-        if notification is not None:
-            return notification
-    raise UnreadableEvent("The message is JSON, and no bucket notification: it has neither Records nor an Event.")
+    return _gathered(_opened(body, MOST_ENVELOPES))
 
 
-def _parsed(body: str | bytes) -> Mapping[str, Any]:
+def _gathered(outcomes: list[Outcome]) -> Notification:
+    return Notification(
+        created=tuple(each for each in outcomes if isinstance(each, Document)),
+        removed=tuple(each for each in outcomes if isinstance(each, Removal)),
+        ignored=tuple(each.why for each in outcomes if isinstance(each, Ignored)),
+        unreadable=tuple(each.why for each in outcomes if isinstance(each, Unreadable)),
+    )
+
+
+def _opened(body: str | bytes, envelopes: int) -> list[Outcome]:
+    """What a text tells that may hold an event in so many envelopes."""
     try:
         event = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UnreadableEvent("The message is not JSON; a bucket notification is expected.") from error
-    if not isinstance(event, dict):
-        raise UnreadableEvent("The message is JSON, and no object; a bucket notification is expected.")
-    return event
+    return _read(event, envelopes)
 
 
-def _read_test_event(event: Mapping[str, Any]) -> Notification | None:
-    """What S3 sends whenever a notification configuration is saved."""
-    if event.get("Event") != "s3:TestEvent" or "Records" in event:
-        return None
-    return Notification(ignored=("s3:TestEvent: the notification configuration was saved.",))
-
-
-def _read_records(event: Mapping[str, Any]) -> Notification | None:
-    records = event.get("Records")
-    if not isinstance(records, list) or not all(_is_from_s3(record) for record in records):
-        return None
-    return _gathered(_read_record(record) for record in records)
-
-
-_READERS: tuple[Callable[[Mapping[str, Any]], Notification | None], ...] = (_read_test_event, _read_records)
-
-
-def _is_from_s3(record: object) -> bool:
-    if not isinstance(record, dict):
-        return False
-    source = record.get("eventSource")
-    return isinstance(source, str) and source.endswith(":s3") and isinstance(record.get("eventName"), str)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ignored:
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
-    why: str
-
-
-_Outcome = Document | Removal | _Ignored | _Unreadable
-
-
-def _gathered(outcomes: Iterator[_Outcome]) -> Notification:
-    found = list(outcomes)
-    return Notification(
-        created=tuple(each for each in found if isinstance(each, Document)),
-        removed=tuple(each for each in found if isinstance(each, Removal)),
-        ignored=tuple(each.why for each in found if isinstance(each, _Ignored)),
-        unreadable=tuple(each.why for each in found if isinstance(each, _Unreadable)),
+def _read(event: object, envelopes: int) -> list[Outcome]:
+    for reads in _READERS:
+        outcomes = reads(event, envelopes)
+        if outcomes is not None:
+            return outcomes
+    raise UnreadableEvent(
+        "The message is JSON, and no bucket notification: it is neither an event of S3, EventBridge or MinIO, "
+        "nor such an event in a notification of SNS or in the event of a Lambda function."
     )
 
 
-class _BadRecord(ValueError):
-    """A part of a record is not what the S3 user guide says."""
+def _read_test_event(event: object, _envelopes: int) -> list[Outcome] | None:
+    """What S3 sends whenever a notification configuration is saved."""
+    if not isinstance(event, dict) or event.get("Event") != "s3:TestEvent" or "Records" in event:
+        return None
+    return [Ignored("s3:TestEvent: the notification configuration was saved.")]
 
 
-def _read_record(record: Mapping[str, Any]) -> _Outcome:
-    # MinIO writes the prefix, S3 does not.
-    name = str(record["eventName"]).removeprefix("s3:")
-    kind, _, how = name.partition(":")
-    removed = name in _REMOVED or name.startswith(_LIFECYCLE)
-    if not removed and (kind != "ObjectCreated" or how not in _CREATED):
-        return _Ignored(f"{_shown(name)} brings no new content.")
-    try:
-        _check_version(record.get("eventVersion"))
-        bucket, key, of_object = _place(record)
-        if key.endswith("/"):
-            return _Ignored("The key ends in a slash: a folder's placeholder.")
-        version_id, sequencer = _text(of_object.get("versionId")), _sequencer(of_object.get("sequencer"))
-        if removed:
-            return Removal(bucket, key, version_id, sequencer)
-        etag = _needed(of_object.get("eTag"), "eTag").strip('"')
-        return Document(
-            bucket=bucket,
-            key=key,
-            etag=_needed(etag, "eTag"),
-            size=_size(of_object.get("size")),
-            version_id=version_id,
-            sequencer=sequencer,
-        )
-    except _BadRecord as error:
-        return _Unreadable(f"{_shown(name)}: {error}")
+def _read_records(event: object, envelopes: int) -> list[Outcome] | None:
+    """`Records`: what S3 sends to SQS and SNS, MinIO to a webhook and a Redis hash, and Lambda to a function."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    return _read_entries(records, envelopes) if isinstance(records, list) else None
 
 
-def _check_version(version: object) -> None:
-    # Minor versions add keys; a new major one may change what keys mean.
-    if not isinstance(version, str) or not version.startswith("2."):
-        raise _BadRecord(f"eventVersion is {_shown(version)}; 2.x is understood.")
+def _read_minio_log(event: object, envelopes: int) -> list[Outcome] | None:
+    """An entry of the Redis list that MinIO writes in its access format: `[{"Event": [record], "EventTime": …}]`."""
+    if not isinstance(event, list) or not event:
+        return None
+    if not all(isinstance(entry, dict) and isinstance(entry.get("Event"), list) for entry in event):
+        return None
+    return _read_entries([record for entry in event for record in entry["Event"]], envelopes)
 
 
-def _place(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]:
-    s3 = _table(record.get("s3"), "s3")
-    of_object = _table(s3.get("object"), "s3.object")
-    bucket = _needed(_table(s3.get("bucket"), "s3.bucket").get("name"), "s3.bucket.name")
-    return bucket, _decoded(_needed(of_object.get("key"), "s3.object.key", longest=3 * _LONGEST_KEY_BYTES)), of_object
+def _read_eventbridge(event: object, _envelopes: int) -> list[Outcome] | None:
+    return [read_eventbridge(event)] if isinstance(event, dict) and is_from_eventbridge(event) else None
 
 
-def _decoded(key: str) -> str:
-    """The key itself: it arrives form-encoded, "a b.pdf" as "a+b.pdf", and is decoded exactly once."""
-    try:
-        decoded = unquote_plus(key, errors="strict")
-        length = len(decoded.encode())
-    except UnicodeError as error:
-        raise _BadRecord("s3.object.key is not UTF-8.") from error
-    if "\0" in decoded or length > _LONGEST_KEY_BYTES:
-        raise _BadRecord(f"s3.object.key is no key: it has {length} bytes, or a NUL.")
-    return decoded
+def _read_sns(event: object, envelopes: int) -> list[Outcome] | None:
+    """A notification of SNS: the event is a text in `Message`; or what SNS says about the subscription itself."""
+    if not isinstance(event, dict) or not isinstance(event.get("Message"), str):
+        return None
+    topic = shown(event.get("TopicArn"))
+    match event.get("Type"):
+        case "Notification":
+            return _unwrapped(event["Message"], envelopes)
+        case "SubscriptionConfirmation":
+            # Its link is not shown: whoever can write to the queue could have put any address there.
+            return [
+                Ignored(
+                    f"The topic {topic} asks to confirm its subscription to this queue, and sends nothing before. "
+                    "If it is yours, subscribe the queue as the queue's owner, which needs no confirmation, or ask for "
+                    "the confirmation again in the SNS console."
+                )
+            ]
+        case "UnsubscribeConfirmation":
+            return [Ignored(f"The topic {topic} no longer sends to this queue; subscribe it again if it should.")]
+    return None
 
 
-def _table(value: object, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise _BadRecord(f"{name} is missing.")
-    return value
+_Reader = Callable[[object, int], list[Outcome] | None]
+_READERS: tuple[_Reader, ...] = (_read_test_event, _read_records, _read_minio_log, _read_eventbridge, _read_sns)
 
 
-def _needed(value: object, name: str, longest: int = _LONGEST_TEXT) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= longest or not is_keepable(value):
-        raise _BadRecord(f"{name} is missing, or is no text of up to {longest} characters.")
-    return value
+def _read_entries(records: Iterable[object], envelopes: int) -> list[Outcome]:
+    """What entries tell; one that cannot be read does not hide the others. UnreadableEvent where none can."""
+    outcomes: list[Outcome] = []
+    failure: UnreadableEvent | None = None
+    found_any = False
+    for record in records:
+        try:
+            outcomes += _read_entry(record, envelopes)
+            found_any = True
+        except UnreadableEvent as error:
+            outcomes.append(Unreadable(str(error)))
+            failure = failure or error
+    if failure is not None and not found_any:
+        raise failure
+    return outcomes
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and is_keepable(value) else None
+def _read_entry(record: object, envelopes: int) -> list[Outcome]:
+    if isinstance(record, dict):
+        if is_from_s3(record):
+            return [read_record(record)]
+        if (message := _message_in(record)) is not None:
+            return _unwrapped(message, envelopes)
+    raise UnreadableEvent("An entry is neither of a bucket, nor of a queue or a topic that an event lies in.")
 
 
-def _sequencer(value: object) -> str | None:
-    return value if isinstance(value, str) and _HEXADECIMAL.fullmatch(value) else None
+def _message_in(record: Mapping[str, object]) -> str | None:
+    """The message that an entry of a Lambda function's event holds: of a queue, or of a topic."""
+    message: object = None
+    if record.get("eventSource") == "aws:sqs":
+        message = record.get("body")
+    elif record.get("EventSource") == "aws:sns":
+        notification = record.get("Sns")
+        message = notification.get("Message") if isinstance(notification, dict) else None
+    return message if isinstance(message, str) else None
 
 
-def _size(value: object) -> int | None:
-    # No object is larger than 50 TB; what is not a size is not known.
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**60 else None
-
-
-def _shown(value: object) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value)[:80])
+def _unwrapped(message: str, envelopes: int) -> list[Outcome]:
+    if envelopes == 0:
+        raise UnreadableEvent(f"The event lies in more than {MOST_ENVELOPES} envelopes, which no service makes.")
+    return _opened(message, envelopes - 1)
