@@ -100,10 +100,10 @@ class WorkerServices:
 
                 return LocalProvider()
             case "nanonets":
-                from headrace.providers.nanonets import NanonetsProvider, nanonets_client
+                from headrace.providers.nanonets import DIALECTS, NanonetsProvider, nanonets_client
 
-                key = self.settings.account_key(lane.account)
-                return NanonetsProvider(nanonets_client(key, str(self.settings.nanonets_base_url)), self.clock)
+                client = nanonets_client(self.settings.account_key(lane.account), self.settings.nanonets_base_url)
+                return NanonetsProvider(client, self.clock, DIALECTS[self.settings.nanonets_dialect])
             case _:
                 raise ConfigurationError(
                     f"The provider {lane.provider!r} is not known; nanonets and local are. "

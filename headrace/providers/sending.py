@@ -1,6 +1,7 @@
 """A request under one deadline: its body goes out whole or stops for certain, its answer is read with a limit."""
 
-from collections.abc import Callable, Generator
+import base64
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import httpx
 
@@ -50,36 +51,50 @@ class Deadline:
         waits["read"] = left if read_seconds is None else min(left, read_seconds)
 
 
-def whole_or_nothing(
-    head: bytes, source: Source, tail: bytes, *, may_go_on: Callable[[], None]
-) -> Generator[bytes, None, None]:
-    """The pieces of a body around a document's bytes, whose last one completes it.
+def whole_or_nothing(pieces: Iterable[bytes], *, may_go_on: Callable[[], None]) -> Generator[bytes, None, None]:
+    """The pieces of a body, none longer than PIECE_BYTES, the last of which completes it.
 
-    `may_go_on` is asked before each piece and may raise. Whatever is raised in here, by it, by the
-    source or because the source has another size than it said (NotSent), comes before the last
-    piece: with the announced Content-Length the request then never was whole.
+    `may_go_on` is asked before each piece and may raise. Whatever is raised in here, by it or by where
+    the pieces come from, comes before the last piece: with the announced Content-Length the request
+    then never was whole.
     """
-    may_go_on()
-    yield head
+    for piece in pieces:
+        for start in range(0, len(piece), PIECE_BYTES):
+            may_go_on()
+            yield piece[start : start + PIECE_BYTES]
+
+
+def bytes_of(source: Source) -> Iterator[bytes]:
+    """A document's bytes; NotSent where they are not as many as it said."""
     sent_bytes = 0
     for piece in source.chunks():
         sent_bytes += len(piece)
         if sent_bytes > source.size:
             break
-        for start in range(0, len(piece), PIECE_BYTES):
-            may_go_on()
-            yield piece[start : start + PIECE_BYTES]
+        yield piece
     if sent_bytes != source.size:
         found = "more" if sent_bytes > source.size else f"only {sent_bytes}"
         raise NotSent(f"The object was to have {source.size} bytes and gave {found}; the request was not completed.")
-    may_go_on()
-    yield tail
 
 
-def in_one_piece(body: bytes, *, may_go_on: Callable[[], None]) -> Generator[bytes, None, None]:
-    """A short body, after `may_go_on` was asked."""
-    may_go_on()
-    yield body
+def base64_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The Base64 text (RFC 4648, section 4) of bytes that come in pieces; `base64_length` says how long it is."""
+    rest = b""
+    for piece in pieces:
+        known = rest + piece
+        whole = len(known) - len(known) % 3
+        rest = known[whole:]
+        yield base64.b64encode(known[:whole])
+    yield base64.b64encode(rest)
+
+
+def base64_length(size: int) -> int:
+    """The length of the Base64 text of so many bytes.
+
+    >>> [base64_length(size) for size in (0, 1, 3, 4)]
+    [0, 4, 4, 8]
+    """
+    return (size + 2) // 3 * 4
 
 
 def receive(response: httpx.Response, deadline: Deadline, *, most_bytes: int) -> bytes:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from headrace.clock import SystemClock
-from headrace.providers.sending import LONGEST_SILENCE_SECONDS, Deadline, in_one_piece
+from headrace.providers.sending import LONGEST_SILENCE_SECONDS, Deadline, whole_or_nothing
 from tests.clocks import ManualClock
 
 
@@ -36,7 +36,7 @@ def test_a_deadline_that_is_past_still_waits_for_a_moment():
 def test_what_is_bound_while_the_body_goes_out_holds_for_the_answer():
     deadline = Deadline(SystemClock(), 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent, httpx.Client(timeout=60, trust_env=False) as client:
-        body = in_one_piece(b"x", may_go_on=lambda: deadline.bound(request))
+        body = whole_or_nothing([b"x"], may_go_on=lambda: deadline.bound(request))
         request = client.build_request(
             "POST", f"http://127.0.0.1:{silent.getsockname()[1]}/", content=body, headers={"Content-Length": "1"}
         )

@@ -11,17 +11,18 @@ import httpx
 from headrace.providers.nanonets.links import without_link_queries
 
 MOST_CHARACTERS = 200
+MOST_RESULTS = 3
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 
 def vendor_words(body: Mapping[str, Any], request: httpx.Request) -> str:
-    """What an error body says, bounded; the key that the request carried is taken out."""
-    words = [body.get("message")]
-    errors = body.get("errors")
-    for error in errors[:3] if isinstance(errors, list) else []:
-        if isinstance(error, dict):
-            words += [error.get("reason"), error.get("message")]
-    text = "; ".join(word for word in words if isinstance(word, str) and word)
+    """What a body says of itself, of its first results and errors, bounded; the key that was sent is taken out."""
+    said = [body.get("message")]
+    said += [element.get("message") for element in _first(body.get("result"))]
+    for error in _first(body.get("errors")):
+        said += [error.get("reason"), error.get("message")]
+    words = [word for word in said if isinstance(word, str) and word]
+    text = "; ".join(dict.fromkeys(words))
     for secret in _secrets(request):
         text = text.replace(secret, "***")
     return one_line(text)
@@ -31,6 +32,11 @@ def one_line(text: str) -> str:
     """A text of unknown origin, bounded, on one line, its links without login and query."""
     text = _CONTROL.sub(" ", without_link_queries(text)).strip()
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+
+
+def _first(values: Any) -> list[Mapping[str, Any]]:
+    found = values[:MOST_RESULTS] if isinstance(values, list) else []
+    return [value for value in found if isinstance(value, dict)]
 
 
 def _secrets(request: httpx.Request) -> list[str]:

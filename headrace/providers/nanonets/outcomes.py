@@ -74,6 +74,12 @@ PREDICTION_FAILED = Outcome(
     Reason.PREDICTION_FAILED,
     "could not read any page of the document.",
 )
+LINK_UNUSABLE = Outcome(
+    "200, 202 or 206 to a link, with nothing but its failure: no file, no page",
+    PredictionRejected,
+    Reason.LINK_UNUSABLE,
+    "could not use the link to the document.",
+)
 UNREACHABLE = Outcome(
     "no connection (refused, no address, TLS, connect or pool timeout, proxy)",
     ProviderUnavailable,
@@ -124,6 +130,7 @@ OUTCOMES = (
     *REFUSALS.values(),
     OTHER_REFUSAL,
     PREDICTION_FAILED,
+    LINK_UNUSABLE,
     UNREACHABLE,
     NOT_SENT,
     SERVER_ERROR,
