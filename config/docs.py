@@ -65,12 +65,15 @@ reprocess is paid for again.
 """
 
 _QUEUE = """\
-## The queue
+## The queues
 
-With `HEADRACE_SQS_QUEUE_URL` the listener takes S3 notifications (`s3:ObjectCreated:*`) from that queue, and deletes a
-message once the ledger has every document in it. A message that it cannot read is left in the queue, so give the queue
-a redrive policy with a dead-letter queue: after `maxReceiveCount` deliveries such a message waits there for a person.
-While the ledger cannot be reached, nothing is received and no delivery is used up.
+With `HEADRACE_SQS_QUEUE_URLS` the listener takes bucket notifications (`s3:ObjectCreated:*`) from each of these queues,
+and deletes a message once the ledger has every document in it. A message that it cannot read, wholly or in part, is
+parked in the ledger for a person: `headrace events parked` lists those. Where the queue has a redrive policy, the
+message is then left for the queue to move to its dead-letter queue; where it has none, it is deleted. While the ledger
+cannot be reached, nothing is received. That an object was removed is read and not acted on: what is gone is found to be
+gone when it is to be read.
+[operations.md](operations.md) says how a queue is set up, and which rights it takes.
 """
 
 

@@ -18,13 +18,13 @@ PREFIX = "HEADRACE_"
 VENDOR_NAMES = {"NANONETS_API_KEY": "nanonets_api_key"}
 """The vendors' own names for a setting, understood beside ours."""
 
+_HTTP = ("http://", "https://")
 _SCHEMES = {
     "broker_url": ("redis://", "rediss://"),
     "ledger_url": ("sqlite:////", "postgresql+psycopg://"),
-    "s3_endpoint": ("http://", "https://"),
-    "nanonets_base_url": ("http://", "https://"),
-    "sqs_queue_url": ("http://", "https://"),
-    "sqs_endpoint": ("http://", "https://"),
+    "s3_endpoint": _HTTP,
+    "nanonets_base_url": _HTTP,
+    "sqs_endpoint": _HTTP,
 }
 
 
@@ -61,7 +61,9 @@ class Settings(BaseModel):
         description="The S3 server's address, for anything but AWS. Without it `headrace run` starts its own, "
         "and every other process talks to AWS.",
     )
-    s3_region: str = Field(default="us-east-1", min_length=1, description="The region of the buckets and of the queue.")
+    s3_region: str = Field(
+        default="us-east-1", min_length=1, description="The region of the buckets and of the queues."
+    )
     s3_access_key_id: str | None = Field(
         default=None, description="The access key of S3 and SQS; without one AWS's own chain of credentials is used."
     )
@@ -88,8 +90,10 @@ class Settings(BaseModel):
         default="https://app.nanonets.com/api/v2",
         description="Where the Nanonets API is; a simulator's address works too.",
     )
-    sqs_queue_url: str | None = Field(
-        default=None, description="The queue that bucket notifications arrive in; without it the listener only watches."
+    sqs_queue_urls: tuple[str, ...] = Field(
+        default=(),
+        description="The queues that bucket notifications arrive in, with spaces or commas between them; without one "
+        "the listener only watches.",
     )
     sqs_endpoint: str | None = Field(default=None, description="The SQS server's address, for anything but AWS.")
     watch_seconds: float = Field(
@@ -118,13 +122,27 @@ class Settings(BaseModel):
     @classmethod
     def _address_is_one_we_speak(cls, address: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
         text = _plain(address)
-        schemes = _SCHEMES[str(info.field_name)]
-        if text is not None and not text.startswith(schemes):
-            raise ValueError(f"must begin with {' or '.join(schemes)}.")
-        # A database may be a file, or a socket that is named in the query.
-        if text is not None and info.field_name != "ledger_url":
-            _check_host(text)
+        if text is not None:
+            _check_scheme(text, _SCHEMES[str(info.field_name)])
+            # A database may be a file, or a socket that is named in the query.
+            if info.field_name != "ledger_url":
+                _check_host(text)
         return address
+
+    @field_validator("sqs_queue_urls", mode="before")
+    @classmethod
+    def _queues_are_a_list(cls, urls: object) -> object:
+        return tuple(urls.replace(",", " ").split()) if isinstance(urls, str) else urls
+
+    @field_validator("sqs_queue_urls")
+    @classmethod
+    def _each_queue_has_an_address(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            _check_scheme(url, _HTTP)
+            _check_host(url)
+        if len(set(urls)) < len(urls):
+            raise ValueError("names a queue twice: name it once, or start a second listener.")
+        return urls
 
     @field_validator("s3_secret_access_key")
     @classmethod
@@ -243,6 +261,11 @@ def _mistake(error: ErrorDetails) -> str:
 
 def _plain(value: SecretStr | str | None) -> str | None:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _check_scheme(address: str, schemes: tuple[str, ...]) -> None:
+    if not address.startswith(schemes):
+        raise ValueError(f"must begin with {' or '.join(schemes)}.")
 
 
 def _check_host(address: str) -> None:

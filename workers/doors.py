@@ -8,22 +8,13 @@ from typing import Protocol
 
 import structlog
 
-from headrace.document import Document
 from headrace.ledger.records import Recorded
 from headrace.states import State
-from headrace.storage.watching import WatchLedger
 
 log = structlog.get_logger()
 
 Hint = Callable[[str, State], object]
 """Says that a run in this state can be looked at; what it returns does not matter, as the sweep hints again."""
-
-
-class ListenerLedger(WatchLedger, Protocol):
-    """What the listener needs of the ledger."""
-
-    def check(self) -> None: ...
-    def document(self, document_id: str) -> Document | None: ...
 
 
 class Door(Protocol):

@@ -1,114 +1,68 @@
 """The door at a queue of bucket notifications."""
 
+import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
 import structlog
 
-from config.routes import RouteTable
-from headrace import sequencer
-from headrace.document import Document
-from headrace.errors import LedgerUnavailable, ObjectNotFound, StorageError, StorageUnavailable, UnreadableEvent
-from headrace.events import read_notification
-from headrace.storage import ObjectStore
-from workers.bucket_queue import BucketQueue, Message
-from workers.doors import Hint, ListenerLedger, hint_all
+from headrace.clock import Clock
+from headrace.errors import LedgerError, QueueUnavailable
+from workers.bucket_queue import BucketQueue, Message, QueueTraits
+from workers.intake import Intake
+from workers.keeping import kept
 
 log = structlog.get_logger()
 
+# The queue's owner may give it a dead-letter queue, or another visibility timeout, while we run.
+TRAITS_SECONDS = 300.0
+
 
 class QueueDoor:
-    """Takes messages from the queue; a message is deleted once the ledger has every document in it.
+    """Takes messages from one queue; a message is deleted once the ledger has every document in it.
 
-    A message that cannot be read stays, for the queue's redrive policy to put aside. While the ledger is
-    away nothing is received, so that no message is put aside on its account.
+    One that cannot be read is parked in the ledger. Where the queue puts such messages aside it is left to do so;
+    where it does not, the message is deleted once it is parked, for it would come again for ever.
+    While the ledger is away nothing is received, so that no message is put aside on its account.
     """
 
-    name = "queue"
-
-    def __init__(
-        self, queue: BucketQueue, ledger: ListenerLedger, store: ObjectStore, routes: RouteTable, hint: Hint
-    ) -> None:
+    def __init__(self, queue: BucketQueue, intake: Intake, clock: Clock, stop: threading.Event) -> None:
+        self.name = f"queue {queue.name}"
         self._queue = queue
-        self._ledger = ledger
-        self._store = store
-        self._routes = routes
-        self._hint = hint
-        self._ledger_answers = False
+        self._intake = intake
+        self._clock = clock
+        self._stop = stop
+        self._traits: QueueTraits | None = None
+        self._traits_until = 0.0
 
     def look(self) -> float:
-        if not self._ledger_answers:
-            self._ledger.check()
-            self._ledger_answers = True
+        self._intake.check()
+        traits = self._current_traits()
+        messages = self._queue.receive(visibility_seconds=traits.visibility_seconds)
+        if not messages:
+            return 0.0
+        if self._stop.is_set():
+            # They came while we waited for the last time; nobody knows how long the ledger would take.
+            self._give_back(messages)
+            return 0.0
         try:
-            self._take(self._queue.receive())
-        except LedgerUnavailable:
-            self._ledger_answers = False
+            with kept(self._queue, messages, traits.visibility_seconds, self._clock):
+                taken = self._intake.take(self._queue.name, messages)
+                self._queue.delete(taken.finished if traits.puts_aside else [*taken.finished, *taken.parked])
+        except LedgerError:
+            self._give_back(messages)
             raise
         return 0.0
 
-    def _take(self, messages: Sequence[Message]) -> None:
-        documents: list[Document] = []
-        finished: list[Message] = []
-        failure: StorageUnavailable | StorageError | None = None
-        for message in messages:
-            told, is_whole = self._read(message)
-            try:
-                documents += [self._completed(each) for each in told]
-            except (StorageUnavailable, StorageError) as error:
-                # It comes again; the other messages need not wait for it.
-                failure = error
-                continue
-            if is_whole:
-                finished.append(message)
-        if documents:
-            hint_all(self._ledger.record(documents), self._hint)
-        self._queue.delete(finished)
-        if failure is not None:
-            raise failure
+    def _current_traits(self) -> QueueTraits:
+        if self._traits is None or self._clock.monotonic() >= self._traits_until:
+            self._traits = self._queue.traits()
+            self._traits_until = self._clock.monotonic() + TRAITS_SECONDS
+        return self._traits
 
-    def _completed(self, told: Document) -> Document:
-        """The document with its LastModified, where it may have come back after another content of its key.
-
-        An event tells none, and the one that the ledger knows is of an earlier drop: by that, what lies in the
-        bucket now would stand behind what lay there in between. Another content, or none, is there by now?
-        Then the document is recorded as it was told.
-        """
-        known = self._ledger.document(told.id)
-        if known is None or not self._came_back(told, known):
-            return told
+    def _give_back(self, messages: Sequence[Message]) -> None:
         try:
-            head = self._store.head(told.bucket, told.key)
-        except ObjectNotFound:
-            return told
-        if head.etag != told.etag:
-            return told
-        return replace(told, last_modified=head.last_modified, version_id=head.version_id or told.version_id)
-
-    def _came_back(self, told: Document, known: Document) -> bool:
-        if not self._ledger.known([told.id]):
-            return True
-        # It is of a later drop: what lay there in between may not have been told of yet.
-        now, before = sequencer.place(told.sequencer), sequencer.place(known.sequencer)
-        return now is not None and before is not None and now > before
-
-    def _read(self, message: Message) -> tuple[list[Document], bool]:
-        """The documents in a message that a route takes, and whether that is all of it: else it stays for a person."""
-        try:
-            notification = read_notification(message.body)
-        except UnreadableEvent as error:
-            log.warning("message is no event", message=message.id, why=str(error))
-            return [], False
-        for why in notification.ignored:
-            log.debug("event ignored", message=message.id, why=why)
-        taken = [each for each in notification.created if self._is_taken(each)]
-        if notification.unreadable:
-            # What can be read is recorded all the same; it will be known when the message comes again.
-            log.warning("message is partly unreadable", message=message.id, why=notification.unreadable[0])
-        return taken, not notification.unreadable
-
-    def _is_taken(self, document: Document) -> bool:
-        if any(route.takes(document.bucket, document.key) for route in self._routes.routes):
-            return True
-        log.info("no route takes the object", document=document.id, bucket=document.bucket)
-        return False
+            self._queue.give_back(messages)
+        except QueueUnavailable as error:
+            log.warning("messages not given back", door=self.name, messages=len(messages), why=str(error))
+        else:
+            log.info("messages given back", door=self.name, messages=len(messages))

@@ -5,6 +5,7 @@ from headrace.ledger.dispatch import Dispatch
 from headrace.ledger.documents import Documents
 from headrace.ledger.doubts import Doubts
 from headrace.ledger.leases import Leases
+from headrace.ledger.parked import Parked
 from headrace.ledger.poll_groups import PollGroups
 from headrace.ledger.queries import Queries
 from headrace.ledger.reruns import Reruns
@@ -17,7 +18,19 @@ __all__ = ["Ledger"]
 
 
 class Ledger(
-    Setup, Documents, Reruns, Claims, Submissions, Doubts, PollGroups, Dispatch, Sweep, Leases, Revisions, Queries
+    Setup,
+    Documents,
+    Reruns,
+    Claims,
+    Submissions,
+    Doubts,
+    PollGroups,
+    Dispatch,
+    Sweep,
+    Leases,
+    Revisions,
+    Parked,
+    Queries,
 ):
     """The ledger, all its calls together: each base is one subject, in a module of its own.
 

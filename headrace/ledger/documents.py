@@ -64,6 +64,15 @@ class Documents(Database):
                 found |= {row.id: row.last_modified for row in rows}
         return found
 
+    def documents_by_id(self, document_ids: Collection[str]) -> dict[str, Document]:
+        """Those of these documents that the ledger knows, by their ids."""
+        found: dict[str, Document] = {}
+        with self._reading() as connection:
+            for chunk in in_pieces(list(document_ids)):
+                rows = connection.execute(select(documents).where(documents.c.id.in_(chunk)))
+                found |= {row.id: document_of(row) for row in rows}
+        return found
+
 
 def in_pieces(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The items in pieces that one transaction may write."""

@@ -186,6 +186,19 @@ class ParkedEvent:
 
 
 @dataclass(frozen=True)
+class ParkedSummary:
+    """A parked message without its body."""
+
+    id: str
+    queue: str
+    message: str
+    why: str
+    parked_at: datetime
+    size_bytes: int
+    """Of the body, as far as it is kept."""
+
+
+@dataclass(frozen=True)
 class RunFilter:
     """Which runs are meant; what is None does not matter.
 

@@ -281,6 +281,7 @@ def test_one_thing_that_is_broken_keeps_no_other_from_being_looked_at(headrace):
         "routes": "ok",
         "broker": "wrong",
         "ledger": "ok",
+        "parked messages": "ok",
         "reading s3://inbox/local/": "ok",
         "reading s3://inbox/nanonets/": "ok",
         "writing s3://outbox/rows": "ok",

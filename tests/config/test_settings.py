@@ -23,7 +23,7 @@ def test_nothing_need_be_set():
 
 
 def test_an_empty_value_counts_as_not_set():
-    assert load_settings({"HEADRACE_SQS_QUEUE_URL": "", "HEADRACE_WATCH_SECONDS": " "}) == load_settings({})
+    assert load_settings({"HEADRACE_SQS_QUEUE_URLS": "", "HEADRACE_WATCH_SECONDS": " "}) == load_settings({})
 
 
 def test_a_zero_is_a_value():

@@ -10,10 +10,21 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from config.settings import Settings, load_settings
-from tests.listener.conftest import KEY_ID, SECRET
+from headrace.clock import SystemClock
+from headrace.ledger import Ledger
+from headrace.ledger.parked import parked_event
+from tests.listener.clouds import KEY_ID, SECRET
 from workers.doctor import examine
 from workers.doctor.findings import Grade
+from workers.doctor.ledger import examine_ledger
 from workers.doctor.queue import RIGHTS, examine_queue, judge
+
+
+class OnlyALedger:
+    """The services of a machine where nothing but the ledger is asked for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
 
 
 def found(url: str, endpoint: str):
@@ -23,7 +34,7 @@ def found(url: str, endpoint: str):
 def settings_of(url: str, endpoint: str) -> Settings:
     return load_settings(
         {
-            "HEADRACE_SQS_QUEUE_URL": url,
+            "HEADRACE_SQS_QUEUE_URLS": url,
             "HEADRACE_SQS_ENDPOINT": endpoint,
             "HEADRACE_S3_ACCESS_KEY_ID": KEY_ID,
             "HEADRACE_S3_SECRET_ACCESS_KEY": SECRET,
@@ -60,31 +71,28 @@ def answering(status: int, code: str) -> Iterator[str]:
 
 
 def test_a_queue_without_a_dead_letter_queue_is_advised_to_have_one_and_then_is_fine(inbox):
-    advised = found(inbox.queue_url, inbox.cloud.endpoint)
+    advised = found(inbox.queue.url, inbox.cloud.endpoint)
     assert advised.grade is Grade.ADVICE
     assert "redrive policy" in advised.remedy
-    aside = f"{inbox.bucket}-aside"
-    sqs = inbox.cloud.sqs
-    url = sqs.create_queue(QueueName=aside)["QueueUrl"]
-    target = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": "5"})
-    sqs.set_queue_attributes(QueueUrl=inbox.queue_url, Attributes={"RedrivePolicy": policy})
-    fine = found(inbox.queue_url, inbox.cloud.endpoint)
+    assert "parked in the ledger" in advised.found
+    other = inbox.cloud.make_queue()
+    aside = other.url.rpartition("/")[2]
+    inbox.queue.put_aside_in(other, most_receives=5)
+    fine = found(inbox.queue.url, inbox.cloud.endpoint)
     assert (fine.grade, aside in fine.found) == (Grade.OK, True), fine
 
 
 def test_looking_receives_no_message(inbox):
-    inbox.tell("{}")
-    found(inbox.queue_url, inbox.cloud.endpoint)
-    received = inbox.cloud.sqs.receive_message(QueueUrl=inbox.queue_url, AttributeNames=["All"], MaxNumberOfMessages=10)
-    assert {each["Attributes"]["ApproximateReceiveCount"] for each in received["Messages"]} == {"1"}
+    inbox.queue.tell("{}")
+    found(inbox.queue.url, inbox.cloud.endpoint)
+    assert set(inbox.queue.receive_counts()) == {1}
 
 
 def test_a_queue_that_is_not_there_is_said_to_be_missing(inbox):
-    finding = found(f"{inbox.queue_url}-not", inbox.cloud.endpoint)
+    finding = found(f"{inbox.queue.url}-not", inbox.cloud.endpoint)
     assert finding.grade is Grade.WRONG
     assert "There is no queue" in finding.found
-    assert "HEADRACE_SQS_QUEUE_URL" in finding.remedy
+    assert "HEADRACE_SQS_QUEUE_URLS" in finding.remedy
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidClientTokenId", "SignatureDoesNotMatch"])
@@ -117,12 +125,24 @@ def test_a_policy_that_names_no_queue_is_none(policy):
 
 
 def test_the_queue_of_the_settings_is_part_of_the_examination(inbox, ledger, tmp_path):
-    settings = settings_of(inbox.queue_url, inbox.cloud.endpoint)
+    settings = settings_of(inbox.queue.url, inbox.cloud.endpoint)
     settings = settings.model_copy(update={"routes_file": tmp_path / "none.toml"})
 
-    class OnlyALedger:
-        def __init__(self):
-            self.ledger = ledger
+    grades = {finding.subject: finding.grade for finding in examine(settings, OnlyALedger(ledger))}
+    assert grades == {
+        "routes": Grade.WRONG, "queue": Grade.ADVICE, "ledger": Grade.OK, "parked messages": Grade.OK,
+    }  # fmt: skip
 
-    grades = {finding.subject: finding.grade for finding in examine(settings, OnlyALedger())}
-    assert grades == {"routes": Grade.WRONG, "queue": Grade.ADVICE, "ledger": Grade.OK}
+
+def test_every_queue_is_examined_and_one_that_is_missing_hides_no_other(inbox, ledger, tmp_path):
+    urls = f"{inbox.queue.url}-not, {inbox.queue.url}"
+    settings = settings_of(urls, inbox.cloud.endpoint).model_copy(update={"routes_file": tmp_path / "none.toml"})
+    found = [finding for finding in examine(settings, OnlyALedger(ledger)) if finding.subject == "queue"]
+    assert [finding.grade for finding in found] == [Grade.WRONG, Grade.ADVICE]
+
+
+def test_what_is_parked_is_said(ledger):
+    ledger.park([parked_event("host/1/inbox", "m1", b"no json", "No event.", SystemClock().now())])
+    (_, parked) = examine_ledger(ledger)
+    assert (parked.grade, parked.found.startswith("1 message")) == (Grade.ADVICE, True)
+    assert "headrace events parked" in parked.remedy

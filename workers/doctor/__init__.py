@@ -25,14 +25,14 @@ def examine(settings: "Settings", services: "Services") -> Iterator[Finding]:
     yield from found
     if settings.broker_url is not None:
         yield from examine_broker(settings.broker_url)
-    if settings.sqs_queue_url is not None:
-        yield examine_queue(settings, settings.sqs_queue_url)
+    for url in settings.sqs_queue_urls:
+        yield examine_queue(settings, url)
     try:
         ledger = services.ledger
     except ConfigurationError as error:
         yield wrong("ledger", str(error), "Correct HEADRACE_LEDGER_URL.")
         return
-    yield examine_ledger(ledger)
+    yield from examine_ledger(ledger)
     if table is not None:
         yield from examine_store(services.store, table.routes)
         # The services' own marker would be written where there is none; looking must change nothing.

@@ -12,16 +12,32 @@ if TYPE_CHECKING:
     from headrace.ledger.marker import Marker
 
 SUBJECT = "ledger"
+PARKED = "parked messages"
 
 
-def examine_ledger(ledger: "Ledger") -> Finding:
-    """Ask it something cheap."""
+def examine_ledger(ledger: "Ledger") -> Iterator[Finding]:
+    """Ask it something cheap, and what is parked in it."""
     try:
         ledger.check()
         identity = ledger.identity()
+        parked = ledger.parked_count()
     except LedgerError as error:
-        return wrong(SUBJECT, str(error), "docs/operations.md says what the ledger needs.")
-    return ok(SUBJECT, f"It answers, and its tables are current (id {identity.id}, sequence {identity.sequence}).")
+        yield wrong(SUBJECT, str(error), "docs/operations.md says what the ledger needs.")
+        return
+    yield ok(SUBJECT, f"It answers, and its tables are current (id {identity.id}, sequence {identity.sequence}).")
+    yield judge_parked(parked)
+
+
+def judge_parked(parked: int) -> Finding:
+    """What it means that so many messages of the queues could not be read."""
+    if not parked:
+        return ok(PARKED, "No message of a queue waits to be read by a person.")
+    which = "1 message of a queue" if parked == 1 else f"{parked} messages of the queues"
+    return advice(
+        PARKED,
+        f"{which} could not be read, wholly or in part, and may tell of documents.",
+        "`headrace events parked` lists what is parked, `headrace events replay` reads it again.",
+    )
 
 
 def examine_markers(marker: "Marker", store: ObjectStore, privates: Iterable[Location]) -> Iterator[Finding]:

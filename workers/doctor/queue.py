@@ -1,10 +1,8 @@
-"""The queue of bucket notifications: reachable, ours to use, and with a place for messages that nobody can read."""
+"""A queue of bucket notifications: reachable, ours to use, and with a place for messages that nobody can read."""
 
-import json
 from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from workers.doctor.findings import Finding, advice, ok, wrong
 
@@ -13,7 +11,7 @@ if TYPE_CHECKING:
 
 SUBJECT = "queue"
 # What the listener and this examination do with the queue.
-RIGHTS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+RIGHTS = ("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 _NO_QUEUE = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "InvalidAddress"}
 
@@ -22,10 +20,9 @@ def examine_queue(settings: "Settings", url: str) -> Finding:
     """Read its attributes. No message is received: that would bring each one nearer to being put aside."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    from workers.bucket_queue import queue_client
+    from workers.bucket_queue import place_of, queue_client
 
-    address = urlsplit(url)
-    place = f"{address.hostname}{address.path}"
+    place = place_of(url)
     try:
         with closing(queue_client(settings)) as client:
             answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
@@ -41,7 +38,7 @@ def examine_queue(settings: "Settings", url: str) -> Finding:
         return wrong(
             SUBJECT,
             f"{place} does not answer ({type(error).__name__}).",
-            "Check HEADRACE_SQS_QUEUE_URL, HEADRACE_SQS_ENDPOINT, the network, and any proxy between.",
+            "Check HEADRACE_SQS_QUEUE_URLS, HEADRACE_SQS_ENDPOINT, the network, and any proxy between.",
         )
     return judge(place, answer.get("Attributes", {}).get("RedrivePolicy", ""))
 
@@ -49,7 +46,7 @@ def examine_queue(settings: "Settings", url: str) -> Finding:
 def judge_refusal(place: str, code: str, metadata: Mapping[str, object]) -> Finding:
     """What an error of the server says about the queue's name and our rights."""
     if code in _NO_QUEUE:
-        return wrong(SUBJECT, f"There is no queue {place}.", "Create it, or correct HEADRACE_SQS_QUEUE_URL.")
+        return wrong(SUBJECT, f"There is no queue {place}.", "Create it, or correct HEADRACE_SQS_QUEUE_URLS.")
     if metadata.get("HTTPStatusCode") in {401, 403}:
         return wrong(
             SUBJECT,
@@ -59,26 +56,24 @@ def judge_refusal(place: str, code: str, metadata: Mapping[str, object]) -> Find
     return wrong(
         SUBJECT,
         f"{place} does not answer as SQS does ({code}).",
-        "Check HEADRACE_SQS_QUEUE_URL, HEADRACE_SQS_ENDPOINT and HEADRACE_S3_REGION.",
+        "Check HEADRACE_SQS_QUEUE_URLS, HEADRACE_SQS_ENDPOINT and HEADRACE_S3_REGION.",
     )
 
 
 def judge(place: str, policy: str) -> Finding:
-    """What the queue's redrive policy means for messages that are no events: they stay until they are put aside."""
-    aside = _dead_letter_queue(policy)
+    """What the queue's redrive policy means for messages that cannot be read."""
+    from workers.bucket_queue import dead_letter_queue
+
+    aside = dead_letter_queue(policy)
     if aside is None:
         return advice(
             SUBJECT,
-            f"{place} answers, and has no dead-letter queue: a message that cannot be read comes again and again.",
-            "Give it a redrive policy with a dead-letter queue, and look into that from time to time.",
+            f"{place} answers, and has no dead-letter queue: a message that cannot be read is parked in the ledger "
+            "(`headrace events parked`), then deleted.",
+            "Where the message itself is to be kept too, give the queue a redrive policy with a dead-letter queue.",
         )
-    return ok(SUBJECT, f"{place} answers, and puts what cannot be read aside in {aside}.")
-
-
-def _dead_letter_queue(policy: str) -> str | None:
-    """The name of the queue that a redrive policy, which is JSON text, names."""
-    try:
-        target = json.loads(policy)["deadLetterTargetArn"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return str(target).rpartition(":")[2] or None
+    return ok(
+        SUBJECT,
+        f"{place} answers; a message that cannot be read is parked in the ledger, and left for the queue to put aside "
+        f"in {aside}.",
+    )
