@@ -1,12 +1,12 @@
 """The process in which documents are opened: `python -m headrace.counting_child MEMORY_BYTES SECONDS`.
 
-It is given nothing but two pipes and its limits. It asks for ranges of the document on standard output, is given
-them on standard input, answers, and takes the next document; it ends when standard input does. `headrace.child_talk`
-has the form of the messages.
+It is given nothing but two pipes, a file that its parent writes, and its limits. It asks for ranges of the document, or
+for a copy of it in that file, on standard output, is given them on standard input, answers, and takes the next
+document; it ends when standard input does. `headrace.child_talk` has the form of the messages.
 """
 
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 from headrace.child_limits import limit, limit_cpu
 from headrace.child_talk import Talk
@@ -36,7 +36,11 @@ def _answer(document: dict[str, Any]) -> dict[str, Any]:
 
     try:
         count = count_pages(
-            _TALK.ask_for, document["size"], most_pages=document["most_pages"], passwords=document["passwords"]
+            _TALK.ask_for,
+            document["size"],
+            most_pages=document["most_pages"],
+            passwords=document["passwords"],
+            copy=_ask_for_copy,
         )
     except PermanentError as error:
         return {"kind": "refused", "reason": error.reason, "text": str(error)}
@@ -51,6 +55,12 @@ def _answer(document: dict[str, Any]) -> dict[str, Any]:
         "protected": count.protected,
         "rotated": count.rotated,
     }
+
+
+def _ask_for_copy() -> BinaryIO:
+    _TALK.say({"kind": "copy_wanted"})
+    # The file is ours for as long as we live, with another document in it each time.
+    return open(_TALK.hear()["descriptor"], "rb", closefd=False)
 
 
 if __name__ == "__main__":

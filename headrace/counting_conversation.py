@@ -1,15 +1,16 @@
 """One document, counted by a child that asks for pieces of it and is not believed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
 from headrace.child_process import ChildTalksNonsense, OutOfMemory, Wanted
 from headrace.clock import Clock
-from headrace.counting_process import Counted, CountingProcess, Refused
+from headrace.counting_process import CopyWanted, Counted, CountingProcess, Refused
 from headrace.errors import StorageUnavailable
-from headrace.pages import LARGER_BUDGET, WHOLE_BYTES
+from headrace.pages import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.ranges import RangeReader
 
 Answer = Counted | Refused | OutOfMemory
@@ -35,9 +36,17 @@ class Conversation:
         self._deadline = clock.monotonic() + seconds
         self._requests_left = LARGER_BUDGET.requests
         self._bytes_left = max(WHOLE_BYTES, LARGER_BUDGET.bytes)
+        self._copies_left = 1 if question.size <= MOST_COPIED_BYTES else 0
 
     def answer(self) -> Answer:
         """What the child answers; ChildDied, ChildTooSlow, ChildTalksNonsense, and what reading raises."""
+        try:
+            return self._converse()
+        finally:
+            if not self._copies_left:
+                self._child.copy.clear()
+
+    def _converse(self) -> Answer:
         self._child.say(
             {
                 "size": self._question.size,
@@ -53,6 +62,8 @@ class Conversation:
                     return message
                 case Wanted():
                     self._give(message)
+                case CopyWanted():
+                    self._give_copy()
                 case _:
                     raise ChildTalksNonsense(f"{message.kind!r} in the middle of a document")
 
@@ -62,16 +73,32 @@ class Conversation:
         past_the_end = wanted.start + wanted.length > self._question.size
         if self._requests_left < 0 or self._bytes_left < 0 or past_the_end:
             raise ChildTalksNonsense("a request outside its budget or the document")
-        data = self._read(wanted.start, wanted.length)
+        with self._time_of_the_store():
+            data = self._read(wanted.start, wanted.length)
         self._child.say({"length": len(data)}, self._deadline, data)
 
+    def _give_copy(self) -> None:
+        if not self._copies_left:
+            raise ChildTalksNonsense("a copy of what is too large, or was copied before")
+        self._copies_left -= 1
+        size = self._question.size
+        with self._time_of_the_store():
+            self._child.copy.fill(
+                self._read(start, min(WHOLE_BYTES, size - start)) for start in range(0, size, WHOLE_BYTES)
+            )
+        self._child.say({"descriptor": self._child.copy.descriptor}, self._deadline)
+
     def _read(self, start: int, length: int) -> bytes:
-        asked_at = self._clock.monotonic()
         data = self._question.read(start, length)
-        # The store's time is not the document's fault.
-        self._deadline += self._clock.monotonic() - asked_at
         if len(data) != length:
             raise StorageUnavailable(
                 f"The object store gave {len(data)} bytes where {length} were asked for and should be."
             )
         return data
+
+    @contextmanager
+    def _time_of_the_store(self) -> Iterator[None]:
+        """What passes in here is not the document's fault."""
+        began_at = self._clock.monotonic()
+        yield
+        self._deadline += self._clock.monotonic() - began_at

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from headrace.child_process import ChildMessage, ChildProcess, Failed, OutOfMemory, Ready, Wanted
 from headrace.clock import Clock
+from headrace.spooled_copy import SpooledCopy
 
 
 class Counted(ChildMessage):
@@ -30,7 +31,13 @@ class Refused(ChildMessage):
     text: str = Field(max_length=1000)
 
 
-Message = Ready | Failed | Wanted | Counted | Refused | OutOfMemory
+class CopyWanted(ChildMessage):
+    """The whole document, please, in the file that we share."""
+
+    kind: Literal["copy_wanted"]
+
+
+Message = Ready | Failed | Wanted | CopyWanted | Counted | Refused | OutOfMemory
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
@@ -40,7 +47,17 @@ def child_command(memory_bytes: int, seconds: float) -> list[str]:
 
 
 class CountingProcess(ChildProcess[Message]):
-    """One child that counts."""
+    """One child that counts, and `copy`, a file that it can read and we can fill."""
 
     def __init__(self, command: Sequence[str], clock: Clock) -> None:
-        super().__init__(command, clock, _MESSAGES)
+        self.copy = SpooledCopy()
+        try:
+            super().__init__(command, clock, _MESSAGES, files=[self.copy.descriptor])
+        except BaseException:
+            self.copy.close()
+            raise
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        super().kill()
+        self.copy.close()
