@@ -8,6 +8,7 @@ from simulator.app import make_app
 from simulator.journal import Journal, JournalMistake
 from simulator.models import Models, ModelsMistake
 from simulator.options import read_options
+from simulator.orders import Orders, OrdersMistake
 from simulator.server import HOST, PortTaken, exit_on_signals, listen, serve
 
 
@@ -15,14 +16,15 @@ def main(arguments: Sequence[str]) -> int:
     """Run until a signal. Exit codes: 0 stopped, 1 could not start, 2 wrong usage."""
     options = read_options(arguments)
     try:
-        models = Models.load(options.models)
         with listen(options.port) as listening, closing(Journal(options.state)) as journal:
+            models = Models.load(options.models, journal.folder / "models.json")
+            orders = Orders(journal.folder / "orders.json")
             exit_on_signals()
             port = listening.getsockname()[1]
             sys.stdout.write(f"simulated Nanonets API at http://{HOST}:{port}/api/v2, bill at /simulator/bill\n")
             sys.stdout.flush()
-            serve(make_app(options, models, journal), listening)
-    except (ModelsMistake, JournalMistake, PortTaken) as mistake:
+            serve(make_app(options, models, journal, orders), listening)
+    except (ModelsMistake, JournalMistake, OrdersMistake, PortTaken) as mistake:
         sys.stderr.write(f"The simulator cannot start: {mistake}\n")
         return 1
     return 0

@@ -10,21 +10,19 @@ from simulator.bill import bill
 from simulator.bodies import error
 from simulator.journal import Journal
 from simulator.models import Models
-from simulator.nanonets import Nanonets
+from simulator.nanonets import routes as nanonets_routes
 from simulator.options import Options
 from simulator.orders import Order, Orders
 from simulator.reading import Reader
 
 
-def make_app(options: Options, models: Models, journal: Journal) -> Starlette:
+def make_app(options: Options, models: Models, journal: Journal, orders: Orders) -> Starlette:
     """Put the parts together."""
-    orders = Orders()
     reader = Reader(journal.folder, models, engine=options.engine, seed=options.seed)
-    nanonets = Nanonets(options, models, journal, reader, orders)
     controls = _Controls(journal, orders, options.engine)
     return Starlette(
         routes=[
-            Mount("/api/v2", routes=nanonets.routes()),
+            Mount("/api/v2", routes=nanonets_routes(options, models, journal, reader, orders)),
             Mount("/simulator", routes=controls.routes()),
         ],
         exception_handlers={404: _nothing_here},

@@ -27,6 +27,7 @@ def bill(accepted: Sequence[Accepted]) -> dict[str, object]:
                 "billed": len(requests),
                 "pages": _pages(requests),
                 "jobs": [file.id for request in requests for file in request.files],
+                **_languages(requests),
             }
             for key, requests in of_submission.items()
         },
@@ -36,3 +37,9 @@ def bill(accepted: Sequence[Accepted]) -> dict[str, object]:
 
 def _pages(requests: Sequence[Accepted]) -> int:
     return sum(request.pages for request in requests)
+
+
+def _languages(requests: Sequence[Accepted]) -> dict[str, list[str]]:
+    """The languages that were asked for, if any."""
+    named = {request.language for request in requests if request.language is not None}
+    return {"languages": sorted(named)} if named else {}

@@ -19,6 +19,10 @@ Call = Literal[
     "window_of_days",
     "window_back_from_day",
     "window_back_from_today",
+    "full_text",
+    "models",
+    "model",
+    "create_model",
 ]
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
@@ -40,6 +44,10 @@ _REFERENCE = (
     Way("GET", f"{_STORED}/InferenceRequestFiles/GetPredictions/{{file}}", "by_file"),
     Way("GET", f"{_STORED}/ImageLevelInferences/{{page}}", "by_page"),
     Way("GET", f"{_STORED}/ImageLevelInferences", "window_of_days"),
+    Way("POST", "/OCR/FullText", "full_text"),
+    Way("GET", "/OCR/Model", "models"),
+    Way("POST", "/OCR/Model", "create_model"),
+    Way("GET", _PREDICT, "model"),
 )
 _OTHERS: Mapping[Dialect, tuple[Way, ...]] = {
     "openapi": (

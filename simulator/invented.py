@@ -1,7 +1,6 @@
 """Invented pages: the same for the same content and seed, and as awkward as the real API's can be."""
 
-from collections.abc import Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from headrace.prediction import Box, Cell, Field, Page, Table
@@ -12,10 +11,9 @@ _HEADINGS = ("Description", "Quantity", "", "Amount")
 _GOODS = ("Oak board", "Brass hinge", "Wood oil, 1 l", "Delivery\nand fitting", "Sandpaper")
 
 
-def invent_pages(content: bytes, pages: Sequence[int], rules: Rules, seed: int) -> tuple[Page, ...]:
-    """Pages of these numbers (from 0) for a document with this content."""
-    digest = sha256(content).hexdigest()
-    return tuple(_page(Random(f"{seed}:{digest}:{page}"), page + 1, rules) for page in pages)  # noqa: S311  no secret
+def invent_pages(digest: str, pages: Iterable[int], rules: Rules, seed: int) -> Iterator[Page]:
+    """Pages of these numbers (from 0), one at a time, for the content with this digest."""
+    return (_page(Random(f"{seed}:{digest}:{page}"), page + 1, rules) for page in pages)  # noqa: S311  no secret
 
 
 def _page(random: Random, number: int, rules: Rules) -> Page:
@@ -33,7 +31,7 @@ def _page(random: Random, number: int, rules: Rules) -> Page:
         width=WIDTH,
         height=HEIGHT,
         unit="px",
-        rotation=random.choice((0, 0, 0, 270)),
+        rotation=random.choice((0, 0, 0, 0, 90, 180, 270)),
         fields=tuple(fields),
         tables=(_table(random),),
     )

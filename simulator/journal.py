@@ -3,10 +3,11 @@
 import fcntl
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,7 +17,11 @@ class JournalMistake(Exception):
 
 
 class File(BaseModel):
-    """One accepted file. Pages count from 0 here, as on the wire; times are seconds since 1970."""
+    """One accepted file. Pages count from 0 here, as on the wire; times are seconds since 1970.
+
+    `digest` is its content's SHA-256, `turn` says how often that content had come; `variants` were ordered for it.
+    A full text is a file of no model: nobody can ask for it again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +34,11 @@ class File(BaseModel):
     pages: tuple[int, ...]
     page_ids: tuple[str, ...]
     failing: tuple[int, ...] = ()
+    blank: tuple[int, ...] = ()
+    approved: bool = False
+    variants: dict[str, Any] = {}
+    digest: str = ""
+    turn: int = 1
     accepted_at: float
     ready_at: float
 
@@ -40,6 +50,7 @@ class Accepted(BaseModel):
 
     account: str
     submission: str | None
+    language: str | None = None
     files: tuple[File, ...]
 
     @property
@@ -58,6 +69,8 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._accepted: list[Accepted] = []
         self._files: dict[str, File] = {}
+        self._of_page: dict[str, File] = {}
+        self._paid: Counter[str] = Counter()
         self._line: IO[bytes] | None = None
         if path is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="simulator-")
@@ -78,8 +91,17 @@ class Journal:
         found = self._files.get(file_id)
         return found if found is not None and found.model == model else None
 
+    def file_of_page(self, model: str, page_id: str) -> File | None:
+        found = self._of_page.get(page_id)
+        return found if found is not None and found.model == model else None
+
     def files(self, model: str) -> Iterator[File]:
+        """The files of a model, oldest first."""
         return (file for file in self._files.values() if file.model == model)
+
+    def pages_paid(self, account: str) -> int:
+        """How many pages were billed to an API key."""
+        return self._paid[account]
 
     @property
     def accepted(self) -> Sequence[Accepted]:
@@ -121,4 +143,7 @@ class Journal:
 
     def _remember(self, accepted: Accepted) -> None:
         self._accepted.append(accepted)
-        self._files.update({file.id: file for file in accepted.files})
+        self._paid[accepted.account] += accepted.pages
+        for file in accepted.files:
+            self._files[file.id] = file
+            self._of_page.update(dict.fromkeys(file.page_ids, file))

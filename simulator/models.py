@@ -1,13 +1,19 @@
-"""The models that exist, and the label rules of each: the TOML file of --models."""
+"""The models that exist: those of the TOML file of --models, and those that were created by a call."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from headrace.providers.local import LabelRule
+from simulator.kept import replace
 
+# What the vendor's `state` says, as far as it goes here.
+CREATED, LIVE = 0, 5
+# Where every id is a model, somebody who lists them is shown this one.
+_EXAMPLE = "demo"
 _INVENTED_LABELS = ("invoice_number", "invoice_date", "seller_address", "total")
 
 
@@ -19,7 +25,22 @@ Rules = tuple[LabelRule, ...]
 
 
 class Model(BaseModel):
-    """One model: its id, and what it looks for."""
+    """One model: its id, what it looks for, and whether it was ever trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    fields: Rules = ()
+    model_type: str = "ocr"
+    state: int = LIVE
+
+    @property
+    def is_live(self) -> bool:
+        return self.state == LIVE
+
+
+class _Listed(BaseModel):
+    """A model as the file names it: those are live."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,28 +51,62 @@ class Model(BaseModel):
 class _ModelsFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    models: tuple[Model, ...]
+    models: tuple[_Listed, ...]
+
+
+_CREATED_MODELS = TypeAdapter(list[Model])
 
 
 class Models:
-    """Every id is a model where no file was given."""
+    """Every id is a live model where no file was given, but for those that were created."""
 
-    def __init__(self, known: Mapping[str, Rules] | None) -> None:
+    def __init__(self, known: Mapping[str, Model] | None, created: Path) -> None:
+        """`created` keeps the models that were created; ModelsMistake where it holds something else."""
         self._known = known
+        self._path = created
+        try:
+            kept = _CREATED_MODELS.validate_json(created.read_bytes()) if created.exists() else []
+        except ValidationError as error:
+            raise ModelsMistake(f"{created} holds no models of this simulator; delete it.") from error
+        self._created = {model.id: model for model in kept}
 
     @classmethod
-    def load(cls, path: Path | None) -> "Models":
+    def load(cls, path: Path | None, created: Path) -> "Models":
         """Read the file; ModelsMistake where it cannot be used."""
         if path is None:
-            return cls(None)
+            return cls(None, created)
         try:
             content = _ModelsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
             raise ModelsMistake(f"{path} is not a file of models: {error}") from error
-        return cls({model.id: model.fields for model in content.models})
+        return cls({model.id: Model(id=model.id, fields=model.fields) for model in content.models}, created)
 
-    def rules(self, model: str) -> Rules | None:
-        """What a model looks for; None where it does not exist."""
+    def find(self, model: str) -> Model | None:
+        """The model with this id, if there is one."""
+        if model in self._created:
+            return self._created[model]
         if self._known is None:
-            return tuple(LabelRule(label=label) for label in _INVENTED_LABELS)
+            return _invented(model)
         return self._known.get(model)
+
+    def rules(self, model: str) -> Rules:
+        """What is looked for on a page; "" is no model, as for a full text."""
+        found = self.find(model) if model else None
+        return () if found is None else found.fields
+
+    def all(self) -> Iterator[Model]:
+        """Every model that is known by name."""
+        yield from self._known.values() if self._known is not None else [_invented(_EXAMPLE)]
+        yield from self._created.values()
+
+    def create(self, categories: Sequence[str], model_type: str) -> Model:
+        """A new model that looks for these; it was never trained. On return it outlasts a kill."""
+        fields = tuple(LabelRule(label=category) for category in categories)
+        model = Model(id=str(uuid4()), fields=fields, model_type=model_type, state=CREATED)
+        self._created[model.id] = model
+        replace(self._path, _CREATED_MODELS.dump_json(list(self._created.values())))
+        return model
+
+
+def _invented(model: str) -> Model:
+    return Model(id=model, fields=tuple(LabelRule(label=label) for label in _INVENTED_LABELS))

@@ -1,23 +1,35 @@
-"""Faults on demand: what was ordered for the next calls."""
+"""Faults and oddities on demand: what was ordered for the next calls."""
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-Call = Literal["submit", "fetch"]
+from simulator.kept import replace
+from simulator.variants import Variants
+
+Call = Literal["submit", "fetch", "window", "models"]
+
+_FOR_SUBMITS = {"fail", "blank", "approve", "vary"}
+
+
+class OrdersMistake(Exception):
+    """The kept orders cannot be read; the text says why."""
 
 
 class Order(BaseModel):
     """What shall happen to the next `times` calls that fit.
 
     `answer`: this status with this body. `cut`: close the connection without an answer. `slow`:
-    wait first. `fail`: the prediction fails, wholly or for some pages (numbers from 1). `billed`
-    says whether an uploaded document is taken, and billed, before the fault shows.
+    wait first. `fail`, `blank`: the prediction fails, or finds nothing, on all pages or on some
+    (numbers from 1). `approve`: somebody corrects and approves the file. `vary`: its answers take
+    these of the variants. `billed` says whether an uploaded document is taken, and billed, before
+    the fault shows.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    do: Literal["answer", "cut", "slow", "fail"]
+    do: Literal["answer", "cut", "slow", "fail", "blank", "approve", "vary"]
     on: Call = "submit"
     times: int = Field(default=1, ge=1, le=1_000_000)
     model: str | None = None
@@ -27,11 +39,15 @@ class Order(BaseModel):
     billed: bool | None = None
     seconds: float = Field(default=0.0, ge=0, le=600)
     pages: tuple[int, ...] | None = None
+    variants: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
-        if self.do == "fail" and self.on == "fetch":
-            raise ValueError('"fail" is ordered for the submit whose prediction shall fail')
+        if self.do in _FOR_SUBMITS and self.on != "submit":
+            raise ValueError(f'"{self.do}" is ordered for the submit of the document that it is about')
+        if (self.do == "vary") != bool(self.variants):
+            raise ValueError('"vary" comes with "variants", and they with it')
+        Variants.model_validate(self.variants)
         return self
 
     @property
@@ -41,21 +57,37 @@ class Order(BaseModel):
             return self.billed
         return self.do != "answer" or not 400 <= self.status < 500
 
+    def pages_of(self, do: str, pages: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of these pages (from 0) that this order does this to: all, unless some are named."""
+        if self.do != do:
+            return ()
+        return pages if self.pages is None else tuple(page for page in pages if page + 1 in self.pages)
+
     def fits(self, call: Call, model: str, file: str) -> bool:
         return self.on == call and self.model in {None, model} and self.file in {None, file}
 
 
-class Orders:
-    """The open orders, oldest first."""
+_ORDERS = TypeAdapter(list[Order])
 
-    def __init__(self) -> None:
-        self._open: list[Order] = []
+
+class Orders:
+    """The open orders, oldest first, kept in a file. Called by one thread only."""
+
+    def __init__(self, path: Path) -> None:
+        """OrdersMistake where the file holds something else."""
+        self._path = path
+        try:
+            self._open = _ORDERS.validate_json(path.read_bytes()) if path.exists() else []
+        except ValidationError as error:
+            raise OrdersMistake(f"{path} holds no orders of this simulator; delete it.") from error
 
     def add(self, order: Order) -> None:
         self._open.append(order)
+        self._keep()
 
     def clear(self) -> None:
         self._open.clear()
+        self._keep()
 
     def take(self, call: Call, model: str, file: str) -> Order | None:
         """The order that this call fulfils, if any; it counts as fulfilled once more."""
@@ -64,8 +96,12 @@ class Orders:
                 order.times -= 1
                 if order.times == 0:
                     self._open.remove(order)
+                self._keep()
                 return order
         return None
 
     def describe(self) -> list[dict[str, object]]:
-        return [order.model_dump(exclude_none=True) for order in self._open]
+        return [order.model_dump(exclude_none=True, exclude_defaults=True) | {"do": order.do} for order in self._open]
+
+    def _keep(self) -> None:
+        replace(self._path, _ORDERS.dump_json(self._open))

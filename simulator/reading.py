@@ -2,34 +2,31 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
 import structlog
-from pydantic import TypeAdapter
 
 from headrace.prediction import Page
 from simulator.invented import invent_pages
 from simulator.journal import File
+from simulator.kept_pages import KeptPages, keep
 from simulator.local_engine import CannotRead, LocalEngine
 from simulator.models import Models, Rules
 
 log = structlog.get_logger()
 
-Pages = tuple[Page, ...]
-Engine = Callable[[Path, tuple[int, ...], Rules], Pages]
-
-_PAGES = TypeAdapter(Pages)
+Engine = Callable[[File, Path, Rules], Iterable[Page]]
 
 
 class Reader:
-    """Reads what lies in a folder as `{id}.content` and keeps the pages there as `{id}.pages.json`."""
+    """Reads what lies in a folder as `{id}.content` and keeps the pages there as `{id}.pages.jsonl`."""
 
     def __init__(self, folder: Path, models: Models, *, engine: str, seed: int) -> None:
         self._folder = folder
         self._models = models
-        self._engine = LocalEngine().read if engine == "local" else _inventing(seed)
+        self._engine = _reading(LocalEngine()) if engine == "local" else _inventing(seed)
         self._begun: dict[str, Future[None]] = {}
         self._waiting: queue.SimpleQueue[tuple[File, Future[None]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -38,12 +35,10 @@ class Reader:
         """Where the bytes of a file belong."""
         return self._folder / f"{file_id}.content"
 
-    def pages(self, file: File) -> Pages | None:
-        """The file's pages, in order; None until they are read."""
-        try:
-            return _PAGES.validate_json(self._kept(file.id).read_bytes())
-        except FileNotFoundError:
-            return None
+    def pages(self, file: File) -> KeptPages | None:
+        """The file's pages, as many as it has and in its order; None until they are read."""
+        kept = self._kept(file.id)
+        return KeptPages(kept) if kept.exists() else None
 
     def begin(self, file: File) -> Future[None]:
         """Read the file, unless that is under way or done; the future ends with it. Called by one thread only."""
@@ -79,19 +74,26 @@ class Reader:
 
     def _read(self, file: File) -> None:
         content = self.content(file.id)
+        rules = self._models.rules(file.model)
         try:
-            pages = self._engine(content, file.pages, self._models.rules(file.model) or ())
+            keep(self._kept(file.id), self._engine(file, content, rules))
         except CannotRead as error:
             log.warning("document unreadable", file=file.id, detail=str(error)[:200])
-            pages = tuple(Page(number=page + 1, failure="unreadable") for page in file.pages)
-        unfinished = self._kept(file.id).with_suffix(".part")
-        unfinished.write_bytes(_PAGES.dump_json(pages))
-        unfinished.replace(self._kept(file.id))
+            keep(self._kept(file.id), (Page(number=page + 1, failure="unreadable") for page in file.pages))
         content.unlink(missing_ok=True)
 
     def _kept(self, file_id: str) -> Path:
-        return self._folder / f"{file_id}.pages.json"
+        return self._folder / f"{file_id}.pages.jsonl"
 
 
 def _inventing(seed: int) -> Engine:
-    return lambda content, pages, rules: invent_pages(content.read_bytes(), pages, rules, seed)
+    return lambda file, _content, rules: invent_pages(file.digest, file.pages, rules, seed)
+
+
+def _reading(engine: LocalEngine) -> Engine:
+    def read(file: File, content: Path, rules: Rules) -> Iterable[Page]:
+        read_pages = {page.number: page for page in engine.read(content, file.pages, rules)}
+        # Readers may disagree about how many pages a damaged document has.
+        return (read_pages.get(page + 1, Page(number=page + 1, failure="not found")) for page in file.pages)
+
+    return read

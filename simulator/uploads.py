@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import ipaddress
 import json
 import os
@@ -22,7 +23,7 @@ from headrace.pages import count_pages
 Write = Callable[[BinaryIO], None]
 
 MOST_PAGES = 10_000
-MOST_LINK_BYTES = 512 * 1024 * 1024
+MOST_LINK_BYTES = 2 * 1024**3
 
 
 class BadUpload(Exception):
@@ -31,11 +32,12 @@ class BadUpload(Exception):
 
 @dataclass(frozen=True)
 class Upload:
-    """One document whose bytes lie in `path`; `pages` (from 0) are those to process."""
+    """One document whose bytes lie in `path`; `digest` is their SHA-256, `pages` (from 0) are those to process."""
 
     name: str
     suffix: str
     path: Path
+    digest: str
     pages: tuple[int, ...]
 
 
@@ -147,11 +149,13 @@ def _counted(name: str, path: Path, wanted: frozenset[int] | None) -> Upload:
         except Exception as error:
             # Every way in which a document can be unreadable is the same refusal on this wire.
             raise BadUpload(f"The file cannot be read: {error}") from error
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     pages = tuple(page for page in range(count.pages) if wanted is None or page in wanted)
     if not pages:
         raise BadUpload("pages_to_process names no page of the document.")
     suffix = PurePosixPath(name.partition("?")[0]).suffix
-    return Upload(name, suffix, path, pages)
+    return Upload(name, suffix, path, digest, pages)
 
 
 def _wanted_pages(form: FormData) -> frozenset[int] | None:

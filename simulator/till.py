@@ -1,0 +1,106 @@
+"""Where documents are taken, billed, and handed to the reader."""
+
+import json
+from collections.abc import Sequence
+from uuid import uuid1, uuid4
+
+import structlog
+
+from simulator.calls import Caller, Refusal
+from simulator.chances import Chances
+from simulator.clock import now, steady
+from simulator.journal import Accepted, File, Journal
+from simulator.options import Options
+from simulator.orders import Order
+from simulator.pace import Pace
+from simulator.reading import Reader
+from simulator.receiving import Asked
+from simulator.uploads import Upload
+
+log = structlog.get_logger()
+
+# Page ids are UUIDs of version 1. A node with this first bit is nobody's network card (RFC 9562, section 6.10).
+_NODE = 0x01_73_69_6D_75_6C
+
+
+class Till:
+    """Keeps the quota and the pace. Called by one thread only."""
+
+    def __init__(self, options: Options, journal: Journal, reader: Reader, chances: Chances) -> None:
+        self._options = options
+        self._journal = journal
+        self._reader = reader
+        self._chances = chances
+        self._pace = Pace(options.pages_per_minute)
+
+    def check_limits(self, caller: Caller, uploads: Sequence[Upload], asked: Asked) -> None:
+        """Refusal where the key's pages, or those of this minute, are used up; nothing is billed then."""
+        pages = _pages(uploads)
+        quota = self._options.quota_pages
+        if quota is not None and self._journal.pages_paid(caller.account) + pages > quota:
+            raise Refusal(402, "The free pages of this API key are used up.")
+        if not asked.asynchronous and self._pace.refuses_sync(caller.model, pages, steady()):
+            raise Refusal(429, "The model's pages of this minute are used up.")
+
+    def accept(
+        self,
+        caller: Caller,
+        asked: Asked,
+        uploads: Sequence[tuple[Upload, int]],
+        order: Order | None,
+    ) -> list[File]:
+        """Take and bill the documents, each with its turn, and begin to read them."""
+        accepted_at = now()
+        later = self._options.async_seconds if asked.asynchronous else 0.0
+        later += self._pace.take(caller.model, _pages([upload for upload, _ in uploads]), steady())
+        files = [
+            File(
+                id=str(uuid4()),
+                model=caller.model,
+                name=upload.name,
+                suffix=upload.suffix,
+                metadata=asked.metadata,
+                asynchronous=asked.asynchronous,
+                pages=upload.pages,
+                page_ids=tuple(str(uuid1(_NODE)) for _ in upload.pages),
+                accepted_at=accepted_at,
+                ready_at=accepted_at + later,
+                digest=upload.digest,
+                turn=turn,
+                failing=self._failing(upload, turn, order),
+                blank=() if order is None else order.pages_of("blank", upload.pages),
+                approved=(order is not None and order.do == "approve") or self._chances.approved(upload.digest, turn),
+                variants={} if order is None else order.variants,
+            )
+            for upload, turn in uploads
+        ]
+        for file, (upload, _) in zip(files, uploads, strict=True):
+            upload.path.replace(self._reader.content(file.id))
+        submission = _submission(asked.metadata)
+        accepted = Accepted(account=caller.account, submission=submission, language=asked.language, files=tuple(files))
+        self._journal.append(accepted)
+        log.info("document billed", submission=submission, pages=accepted.pages, asynchronous=asked.asynchronous)
+        for file in files:
+            self._reader.begin(file)
+        return files
+
+    def _failing(self, upload: Upload, turn: int, order: Order | None) -> tuple[int, ...]:
+        """The pages that fail, by the dice or by the order."""
+        failing = set(self._chances.failing(upload.digest, turn, upload.pages))
+        if order is not None:
+            failing |= set(order.pages_of("fail", upload.pages))
+        return tuple(sorted(failing))
+
+
+def _pages(uploads: Sequence[Upload]) -> int:
+    return sum(len(upload.pages) for upload in uploads)
+
+
+def _submission(metadata: str) -> str | None:
+    """headrace's own key in the metadata that came along, if it is there."""
+    try:
+        content = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return None
+    key = content.get("headrace") if isinstance(content, dict) else None
+    return key if isinstance(key, str) else None
