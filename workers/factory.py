@@ -1,7 +1,10 @@
 """The one place that knows all the parts and puts them together."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
@@ -14,12 +17,16 @@ from headrace.errors import ConfigurationError
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
+from headrace.preparing import Preparer
 from headrace.providers import Provider
 from headrace.routing import Lane
 from headrace.storage import ObjectStore
 from headrace.storage.answers import Answers
 from headrace.storage.notes import SubmissionNotes
 from tasks.hints import Hints
+
+if TYPE_CHECKING:
+    from headrace.providers.nanonets import NanonetsApi
 
 
 class WorkerServices:
@@ -82,6 +89,10 @@ class WorkerServices:
         return PageCounter(memory_bytes=self.settings.count_memory_bytes, seconds=self.settings.count_seconds)
 
     @cached_property
+    def preparer(self) -> Preparer:
+        return Preparer()
+
+    @cached_property
     def hints(self) -> Hints:
         return Hints(self._app, self.clock)
 
@@ -109,6 +120,15 @@ class WorkerServices:
                     f"The provider {lane.provider!r} is not known; nanonets and local are. "
                     "Mend the route in headrace.toml."
                 )
+
+
+@contextmanager
+def nanonets_api(settings: Settings, account: str, clock: Clock | None = None) -> "Iterator[NanonetsApi]":
+    """Nanonets' calls for an account, as a command makes them; ConfigurationError where its key is missing."""
+    from headrace.providers.nanonets import DIALECTS, NanonetsApi, nanonets_client
+
+    with nanonets_client(settings.account_key(account), settings.nanonets_base_url) as client:
+        yield NanonetsApi(client, clock or SystemClock(), DIALECTS[settings.nanonets_dialect])
 
 
 STEPS = ("export", "maintenance", "poll", "route", "schedules", "submit")

@@ -1,4 +1,4 @@
-"""Asking before money is spent."""
+"""Asking before money is spent, or something is gone for good."""
 
 import getpass
 
@@ -9,12 +9,22 @@ from workers.cli.output import note
 from workers.cli.session import Session
 
 
-def obtain(session: Session, question: str, *, yes: bool) -> None:
-    """Return where the person agrees; else end the command, with nothing done."""
+def obtain(
+    session: Session,
+    question: str,
+    *,
+    yes: bool,
+    because: str = "this may cost money",
+    remedy: str = "Say --yes, or --dry-run to look first.",
+) -> None:
+    """Return where the person agrees; else end the command, with nothing done.
+
+    `because`, why it asks, and `remedy` are told where nobody is there to be asked.
+    """
     if yes:
         return
     if not session.can_ask():
-        note("headrace: this may cost money, and nobody is here to be asked. Say --yes, or --dry-run to look first.")
+        note(f"headrace: {because}, and nobody is here to be asked. {remedy}")
         raise typer.Exit(Exit.USAGE)
     if not typer.confirm(question, err=True):
         note("Nothing was done.")

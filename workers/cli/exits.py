@@ -7,10 +7,13 @@ from headrace.errors import (
     ForeignLedger,
     HeadraceError,
     LedgerUnavailable,
+    PredictionRejected,
     ProviderUnavailable,
+    RateLimited,
     StorageRefused,
     StorageUnavailable,
 )
+from headrace.states import Reason
 
 
 class Exit(IntEnum):
@@ -38,7 +41,9 @@ def exit_for(error: HeadraceError) -> Exit:
     match error:
         case ConfigurationError() | ForeignLedger():
             return Exit.CONFIGURATION
-        case LedgerUnavailable() | StorageUnavailable() | StorageRefused() | ProviderUnavailable():
+        case LedgerUnavailable() | StorageUnavailable() | StorageRefused() | ProviderUnavailable() | RateLimited():
+            return Exit.UNREACHABLE
+        case PredictionRejected(reason=Reason.KEY_REFUSED | Reason.FORBIDDEN):
             return Exit.UNREACHABLE
         case _:
             return Exit.FAILED

@@ -6,9 +6,11 @@ import typer
 
 from workers.cli import doctor, drop, ingest, migrate, reprocess, retry, simulate, status
 from workers.cli import run as local
+from workers.cli.events import events
 from workers.cli.examples import examples
 from workers.cli.exits import Exit
 from workers.cli.failures import Commands
+from workers.cli.models import models
 from workers.cli.routes import routes
 from workers.cli.session import Session
 
@@ -48,6 +50,8 @@ app.command("status", epilog=status.EPILOG)(status.status)
 app.command("retry", epilog=retry.EPILOG)(retry.retry)
 app.command("reprocess", epilog=reprocess.EPILOG)(reprocess.reprocess)
 app.add_typer(routes)
+app.add_typer(events)
+app.add_typer(models)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("migrate", epilog=migrate.EPILOG)(migrate.migrate)
 app.command(

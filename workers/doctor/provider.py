@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from headrace.faults import fault_point
 from workers.doctor.findings import Finding, advice, ok, wrong
@@ -30,15 +29,17 @@ def examine_lanes(lanes: "Iterable[Lane]", keys: "Mapping[str, SecretStr]", base
 
 
 def examine_nanonets(lane: "Lane", key: "SecretStr", base_url: str) -> Finding:
-    """Ask for the model's own record, which is free."""
+    """Ask for the model's own record, or where none is asked for all models: both are free, and need the key."""
     import httpx
 
     from headrace.providers.nanonets import nanonets_client
+    from headrace.providers.nanonets.dialect import REFERENCE
 
+    address = REFERENCE.model.address(model=lane.model) if lane.model else REFERENCE.models.address()
     try:
         with nanonets_client(key, base_url) as client:
             fault_point("doctor.model.before")
-            response = client.get(f"OCR/Model/{quote(lane.model, safe='')}", timeout=_ANSWER_SECONDS)
+            response = client.get(address, timeout=_ANSWER_SECONDS)
             fault_point("doctor.model.after")
     except httpx.HTTPError as error:
         return wrong(
@@ -54,7 +55,7 @@ def judge(lane: "Lane", response: "httpx.Response") -> Finding:
     subject = f"provider {lane}"
     match response.status_code:
         case 200 if _is_json(response):
-            return ok(subject, "The API answers, takes the key and knows the model.")
+            return _judge_model(lane, response)
         case 401:
             return wrong(subject, "The API refuses the key (401).", f"Set the right key: {_setting(lane)}.")
         case 402:
@@ -67,7 +68,7 @@ def judge(lane: "Lane", response: "httpx.Response") -> Finding:
                 "The key may not use this model (403).",
                 "Give the account the right to it, or name another account in the route.",
             )
-        case 404:
+        case 404 if lane.model:
             return wrong(subject, "The API knows no such model (404).", "Correct model in headrace.toml.")
         case 429:
             return advice(subject, "The API answers that it was asked too much (429).", "Look again in a minute.")
@@ -81,6 +82,23 @@ def judge(lane: "Lane", response: "httpx.Response") -> Finding:
             )
 
 
+def _judge_model(lane: "Lane", response: "httpx.Response") -> Finding:
+    from headrace.providers.nanonets.answers import UnreadableBody
+    from headrace.providers.nanonets.models import read_model
+
+    subject = f"provider {lane}"
+    if not lane.model:
+        return ok(subject, "The API answers and takes the key; text_only asks no model.")
+    try:
+        model = read_model(response.content)
+    except UnreadableBody:
+        model = None
+    if model is not None and model.state is not None and not model.is_live:
+        found = f"The API takes the key and knows the model, which is not live: {model.state_in_words}."
+        return advice(subject, found, "Train it on the vendor's pages, or name another model in headrace.toml.")
+    return ok(subject, "The API answers, takes the key and knows the model.")
+
+
 def _setting(lane: "Lane") -> str:
     if lane.account == "nanonets":
         return "NANONETS_API_KEY"
@@ -89,6 +107,6 @@ def _setting(lane: "Lane") -> str:
 
 def _is_json(response: "httpx.Response") -> bool:
     try:
-        return isinstance(response.json(), dict)
+        return isinstance(response.json(), dict | list)
     except ValueError:
         return False

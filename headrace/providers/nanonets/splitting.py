@@ -29,7 +29,6 @@ class Splitter:
         self._most_characters = most_characters
         self._text = ""
         self._at = 0
-        self._ended = False
         # Values are only passed over here, and a number of a million digits would take long to read.
         self._decoder = JSONDecoder(parse_int=len, parse_float=len, parse_constant=len)
 
@@ -117,9 +116,10 @@ class Splitter:
         known = len(self._text) - self._at
         if known > self._most_characters:
             raise UnreadableBody("The body has a value that is too large.")
-        wanted, texts = max(known, _LEAST_CHARACTERS), [self._text[self._at :]]
+        wanted, texts = max(known, _LEAST_CHARACTERS), []
         while wanted > 0 and (text := next(self._texts, None)) is not None:
             texts.append(text)
             wanted -= len(text)
-        self._text, self._at = "".join(texts), 0
-        return len(texts) > 1
+        if texts:
+            self._text, self._at = "".join([self._text[self._at :], *texts]), 0
+        return bool(texts)
