@@ -37,6 +37,8 @@ CELL_COLUMNS = (
 TABLE_ROW_COLUMNS = (*COMMON_COLUMNS, "table", "row")
 OTHER = "other"
 WORD_COLUMNS = (*COMMON_COLUMNS, *_PAGE_COLUMNS, "text", *_BOX_COLUMNS)
+# A box has four columns; details stay in the stored prediction.
+_NO_COLUMNS = {"box", "details"}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -191,12 +193,12 @@ def _field_rows(pages: Sequence[Page], context: RowContext) -> Iterator[Row]:
     for page in pages:
         for found in page.fields:
             seen[found.label] += 1
-            facts = found.model_dump(exclude={"box"}) | _box_facts(found.box) | {"occurrence": seen[found.label]}
+            facts = found.model_dump(exclude=_NO_COLUMNS) | _box_facts(found.box) | {"occurrence": seen[found.label]}
             yield _row(FIELD_COLUMNS, _common(page, context) | _page_facts(page) | facts)
 
 
 def _cell_row(number: int, page: Page, cell: Cell, context: RowContext) -> Row:
-    facts = cell.model_dump(exclude={"box"}) | _box_facts(cell.box) | {"table": number}
+    facts = cell.model_dump(exclude=_NO_COLUMNS) | _box_facts(cell.box) | {"table": number}
     return _row(CELL_COLUMNS, _common(page, context) | _page_facts(page) | facts)
 
 

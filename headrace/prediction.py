@@ -139,5 +139,6 @@ class Prediction(_Value):
 
     @property
     def failed_pages(self) -> tuple[int, ...]:
-        """The numbers of the pages that the provider could not read."""
-        return tuple(page.number for page in self.pages if page.failure is not None)
+        """The numbers of the pages that the provider could not read, each once."""
+        read = {page.number for page in self.pages if page.failure is None}
+        return tuple(dict.fromkeys(page.number for page in self.pages if page.number not in read))

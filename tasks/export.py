@@ -8,6 +8,7 @@ from headrace.prediction import Prediction
 from headrace.states import END_STATES, State, SubmissionState
 from headrace.storage import Location
 from tasks.hints import EXPORT
+from tasks.outcomes import missing_pages
 from tasks.step import Held, step
 
 
@@ -21,12 +22,13 @@ def export(held: Held) -> None:
         return
     services.answers.keep_run_facts(Location.parse(held.route.private), run)
     if run.state is State.PREDICTED:
-        exported = replace(run, state=State.EXPORTED, ended_at=services.clock.now())
-        services.exporter.publish(exported, held.route, _prediction(held))
-        held.advance(Advance(State.EXPORTED, published=True))
+        prediction = _prediction(held)
+        detail = missing_pages(prediction)
+        exported = replace(run, state=State.EXPORTED, detail=detail, ended_at=services.clock.now())
+        services.exporter.publish(exported, held.route, prediction)
+        held.advance(Advance(State.EXPORTED, detail=detail, published=True))
         return
-    prediction = _prediction(held) if run.state is State.EXPORTED else None
-    services.exporter.publish(run, held.route, prediction)
+    services.exporter.publish(run, held.route, _prediction(held) if run.state is State.EXPORTED else None)
     services.ledger.published(held.claim)
 
 

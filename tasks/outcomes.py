@@ -1,22 +1,27 @@
-"""What a provider's answer makes of a run: its pages, cost and marks."""
+"""What a provider's answer makes of a run: its pages, cost, marks, and which pages are missing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from config.lanes import LaneSettings
 from headrace.document import SubmissionKey
+from headrace.flattening import merge
 from headrace.ledger.records import Advance, Run, SubmissionChange
-from headrace.prediction import Prediction
+from headrace.prediction import Page, Prediction
 from headrace.states import Mark, State, SubmissionState
+
+# A message names no more; the manifest names every one.
+_MOST_SPANS_NAMED = 20
 
 
 def predicted(run: Run, predictions: Sequence[Prediction], lane: LaneSettings) -> Advance:
-    """The advance of a run whose parts are all answered; pages and cost are corrected from the answers."""
-    pages = len({page.number for prediction in predictions for page in prediction.pages})
-    facts: dict[str, Any] = {"marks": _marks(predictions), "cost": cost_of(pages, lane)}
+    """The advance of a run whose parts, at least one, are all answered; its pages and cost are those of the answers."""
+    whole = merge(predictions)
+    pages = len({page.number for page in whole.pages})
+    facts: dict[str, Any] = {"marks": _marks(whole), "cost": cost_of(pages, lane)}
     if pages and pages != run.pages:
         facts |= {"pages": pages, "pages_source": "answered"}
-    return Advance(State.PREDICTED, facts=facts)
+    return Advance(State.PREDICTED, detail=missing_pages(whole), facts=facts)
 
 
 def answered(key: SubmissionKey, prediction: Prediction, advance: Advance, *, job: str | None) -> SubmissionChange:
@@ -31,11 +36,45 @@ def cost_of(pages: int, lane: LaneSettings) -> float | None:
     return None if lane.price_per_page is None else float(pages * lane.price_per_page)
 
 
-def _marks(predictions: Sequence[Prediction]) -> tuple[Mark, ...]:
-    pages = [page for prediction in predictions for page in prediction.pages]
+def missing_pages(prediction: Prediction) -> str:
+    """Which pages the provider could not read, in words for people; empty where it read them all."""
+    failed = set(prediction.failed_pages)
+    if not failed:
+        return ""
+    others = len({page.number for page in prediction.pages} - failed)
+    rest = f"the other {others} are exported" if others != 1 else "the other one is exported"
+    return f"{'Page' if len(failed) == 1 else 'Pages'} {_named(failed)} could not be read; {rest}."
+
+
+def _named(numbers: Iterable[int]) -> str:
+    """
+    >>> _named({2, 7}), _named({4, 2, 3, 9})
+    ('2 and 7', '2–4 and 9')
+    """
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    named = ["–".join(map(str, span)) for span in spans]
+    if len(named) > _MOST_SPANS_NAMED:
+        named = [*named[:_MOST_SPANS_NAMED], "more"]
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+
+
+def _marks(prediction: Prediction) -> tuple[Mark, ...]:
     marks = []
-    if any(page.failure is not None for page in pages):
+    if prediction.failed_pages:
         marks.append(Mark.PARTIAL)
-    if any(field.validation_status == "failed" for page in pages for field in page.fields):
+    if any(_failed_a_check(page) for page in prediction.pages):
         marks.append(Mark.NEEDS_REVIEW)
     return tuple(marks)
+
+
+def _failed_a_check(page: Page) -> bool:
+    """Whether a check of the provider failed: of a field, a table, or a cell."""
+    checks = [*(field.validation_status for field in page.fields), *(table.validation_status for table in page.tables)]
+    return any((check or "").strip().lower() == "failed" for check in checks) or any(
+        (cell.failed_validation or "").strip() for table in page.tables for cell in table.cells
+    )

@@ -61,6 +61,15 @@ class PublishedRows(BaseModel):
         return Order(self.last_modified, self.sequencer, self.run, self.token, self.document, self.etag)
 
 
+class PageFailure(BaseModel):
+    """A page that the provider could not read, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    page: int = Field(description="From 1.")
+    failure: str
+
+
 class Manifest(BaseModel):
     """The newest run of one S3 key, in whatever state it ended."""
 
@@ -81,7 +90,7 @@ class Manifest(BaseModel):
     ended_at: datetime | None
     state: State
     reason: Reason | None = Field(description="Why, where the state is not exported.")
-    detail: str = Field(description="The reason in words.")
+    detail: str = Field(description="The reason in words; where it is exported, which pages could not be read.")
     marks: tuple[Mark, ...]
     run: int = Field(description="The run's number, from 1 for each document.")
     route: str
@@ -93,6 +102,7 @@ class Manifest(BaseModel):
     pages: int | None
     pages_source: str | None = Field(description="walked, declared or answered.")
     failed_pages: tuple[int, ...] = Field(description="Pages that the provider could not read.")
+    failures: tuple[PageFailure, ...] = Field((), description="Why each of these could not be read.")
     cost: float | None = Field(description="In the currency of the price list.")
     published: PublishedRows | None = Field(description="Whose rows stand; null while there are none.")
 
@@ -127,6 +137,7 @@ class Manifest(BaseModel):
             pages=run.pages,
             pages_source=run.pages_source,
             failed_pages=prediction.failed_pages if prediction is not None else (),
+            failures=_failures(prediction),
             cost=run.cost,
             published=published,
         )
@@ -137,6 +148,14 @@ class Manifest(BaseModel):
 
     def to_bytes(self) -> bytes:
         return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def _failures(prediction: Prediction | None) -> tuple[PageFailure, ...]:
+    if prediction is None:
+        return ()
+    failed = frozenset(prediction.failed_pages)
+    why = {page.number: page.failure or "" for page in prediction.pages if page.number in failed}
+    return tuple(PageFailure(page=page, failure=storable(failure)) for page, failure in why.items())
 
 
 def merged(ours: Manifest, standing: Manifest | None, may_replace: Callable[[Order, Order], bool]) -> Manifest:

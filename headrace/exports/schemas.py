@@ -12,6 +12,7 @@ from typing import Any
 from headrace.exports.columns import COLUMNS
 from headrace.exports.manifest import Manifest
 from headrace.flattening import CELL_COLUMNS, FIELD_COLUMNS, OTHER, SCHEMA_VERSION, WORD_COLUMNS, table_row_columns
+from headrace.prediction import Prediction
 
 Schema = dict[str, Any]
 
@@ -19,7 +20,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> Mapping[str, Schema]:
-    """A JSON Schema for one row of each kind, and for a manifest, by name."""
+    """A JSON Schema for one row of each kind, for a manifest, and for a stored prediction, by name."""
     table_rows = _row_schema("One table row. A route's declared columns stand before `other`.", table_row_columns(()))
     table_rows["additionalProperties"] = {
         "type": ["string", "null"],
@@ -34,6 +35,7 @@ def schemas() -> Mapping[str, Schema]:
         "cells": _row_schema("One table cell.", CELL_COLUMNS),
         "words": _row_schema("One word of the page's text.", WORD_COLUMNS),
         "manifest": {"$schema": _DIALECT} | Manifest.model_json_schema(mode="serialization"),
+        "prediction": {"$schema": _DIALECT} | Prediction.model_json_schema(),
     }
 
 

@@ -48,14 +48,16 @@ class Entry:
 
     def box(self) -> Box | None:
         """Edges in pixels; four zeros mean that the vendor knows no place."""
-        if not self.has_edges():
+        edges = self._edges()
+        if edges is None:
             return None
-        xmin, ymin, xmax, ymax = (self.number(name) or 0.0 for name in _EDGES)
-        return Box(xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax) if any((xmin, ymin, xmax, ymax)) else None
+        self.skip(*_EDGES)
+        xmin, ymin, xmax, ymax = edges
+        return Box(xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax) if any(edges) else None
 
     def has_edges(self) -> bool:
-        """Whether all four edges are there."""
-        return all(as_number(self._record.get(name)) is not None for name in _EDGES)
+        """Whether all four edges are there, zeros too."""
+        return self._edges() is not None
 
     def skip(self, *names: str) -> None:
         """These keys are read elsewhere."""
@@ -68,6 +70,11 @@ class Entry:
             for name, value in self._record.items()
             if name not in self._read and _fits(value)
         }
+
+    def _edges(self) -> list[float] | None:
+        numbers = [as_number(self._record.get(name)) for name in _EDGES]
+        known = [number for number in numbers if number is not None]
+        return known if len(known) == len(numbers) else None
 
     def _taken(self, name: str, value: _Value) -> _Value:
         if value is not None:

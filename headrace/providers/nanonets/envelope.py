@@ -34,4 +34,6 @@ def unseal(text: Any) -> Envelope:
     if not isinstance(content, dict) or not isinstance(content.get("headrace"), str):
         return Envelope()
     metadata = content.get("metadata")
-    return Envelope(content["headrace"], metadata if isinstance(metadata, dict) else {})
+    known = metadata.items() if isinstance(metadata, dict) else ()
+    # Texts alone were sealed; anything else was put there by others, and may be of any depth.
+    return Envelope(content["headrace"], {name: text for name, text in known if isinstance(text, str)})
