@@ -13,7 +13,7 @@ from headrace.ranges import BudgetSpent
 MOST_PIXELS = 178_956_970
 """A page with more is a decompression bomb: Pillow's own limit, held for what Pillow does not look at, too."""
 
-_NAMES = {"image/heic": "HEIC", "image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/webp": "WEBP"}
+_NAMES = {"image/heic": "HEIC", "image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/webp": "WebP"}
 READ_WHOLE = frozenset({"image/heic", "image/webp"})
 """What its library reads as a whole, however little is asked of it."""
 
@@ -62,7 +62,7 @@ def read_picture(file: BinaryIO, kind: str, most_pages: int) -> Picture:
 
 
 def _read_with_pillow(file: BinaryIO, name: str, most_pages: int, found: Picture) -> None:
-    with Image.open(file, formats=(name,)) as picture:
+    with Image.open(file, formats=(name.upper(),)) as picture:
         _check_pixels(name, picture.size)
         found.reached = 1
         found.rotated = _lies_on_its_side(picture)

@@ -5,7 +5,14 @@ import pytest
 
 from headrace.errors import EmptyDocument, UnsupportedType
 from headrace.media import media_type
+from tests.heic import HEIC
 from tests.pdfs import make_pdf, make_picture
+
+
+def _ftyp(*brands):
+    """The first box of a file: its major brand, a version, the compatible brands."""
+    body = b"ftyp" + brands[0] + b"\0\0\0\0" + b"".join(brands[1:])
+    return (len(body) + 4).to_bytes(4, "big") + body
 
 
 @pytest.mark.parametrize(
@@ -17,6 +24,13 @@ from tests.pdfs import make_pdf, make_picture
         (make_picture("PNG"), "image/png"),
         (make_picture("JPEG"), "image/jpeg"),
         (make_picture("TIFF"), "image/tiff"),
+        (make_picture("WEBP"), "image/webp"),
+        (HEIC, "image/heic"),
+        (_ftyp(b"heic", b"mif1", b"heic"), "image/heic"),
+        (_ftyp(b"mif1", b"heic", b"avif"), "image/heic"),
+        (_ftyp(b"mif1"), "image/heic"),  # pictures in no named coding: its reader finds out
+        (_ftyp(b"msf1", b"hevc"), "image/heic"),
+        (_ftyp(b"heic")[:12], "image/heic"),  # cut off behind the brand
     ],
 )
 def test_the_content_tells_the_type(document, expected):
@@ -43,6 +57,12 @@ def _zip():
         (b"\x00\x01\x02\x03" * 9, "binary data"),
         (b"\x00" * 1025 + make_pdf(1), "binary data"),  # one byte too late
         (make_picture("GIF"), "a GIF picture"),
+        (_ftyp(b"avif", b"mif1", b"miaf"), "an AVIF picture"),
+        (_ftyp(b"mif1", b"avif", b"miaf"), "an AVIF picture"),
+        (_ftyp(b"isom", b"mp42"), "a film or sound"),
+        (_ftyp(b"qt  "), "a film or sound"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "sound, a film or another RIFF file"),
+        (b"RIFF", "sound, a film or another RIFF file"),
     ],
 )
 def test_anything_else_is_refused_by_what_it_looks_like(document, looks_like):

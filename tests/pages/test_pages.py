@@ -1,15 +1,14 @@
 from contextlib import suppress
-from io import BytesIO
 
+import pikepdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from headrace.errors import EmptyDocument, EncryptedDocument, NoPages, PermanentError, UnreadableDocument
 from headrace.pages import BUDGET, LARGER_BUDGET, WHOLE_BYTES, PageCount, count_pages
 from tests.pages.reading import CountingReader
-from tests.pdfs import make_pdf, make_picture, pdf_of, pdf_with_tree, scattered_pdf, with_wrong_index
+from tests.pdfs import hybrid_pdf, make_pdf, pdf_of, pdf_with_tree, saved_again, scattered_pdf, with_wrong_index
 
 PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>"
 
@@ -37,6 +36,31 @@ def test_counting_stops_one_past_the_limit(pages, counted, at_least):
 
 def test_junk_before_the_header_is_passed_over():
     assert count(b"From: scanner\r\n\r\n" + make_pdf(2)).pages == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(saved_again(make_pdf(4), linearize=True), id="linearised"),
+        pytest.param(
+            saved_again(make_pdf(4), object_stream_mode=pikepdf.ObjectStreamMode.generate), id="a stream as index"
+        ),
+        pytest.param(hybrid_pdf(4), id="both kinds of index"),
+        pytest.param(make_pdf(4) + b"\0" * 5000, id="junk behind the end"),
+        pytest.param(make_pdf(4) + b"</html>\r\n" * 500, id="text behind the end"),
+        pytest.param(with_wrong_index(make_pdf(4)), id="an index elsewhere"),
+        pytest.param(make_pdf(4).replace(b"\nxref\n", b"\nx#ef\n"), id="an index that is none"),
+        pytest.param(make_pdf(4)[: make_pdf(4).index(b"\nxref\n")], id="no index"),
+    ],
+)
+def test_however_a_pdf_keeps_its_index_every_page_is_counted(document):
+    assert count(document) == PageCount(4, "walked", "application/pdf")
+
+
+def test_ten_thousand_pages_are_counted_where_the_route_takes_them():
+    document = make_pdf(10_000)
+    assert count(document, most_pages=10_000) == PageCount(10_000, "walked", "application/pdf")
+    assert count(document, most_pages=9_999).at_least
 
 
 def test_an_empty_document_says_so():
@@ -249,62 +273,3 @@ def test_a_pdf_too_large_to_mend_says_so():
     with pytest.raises(UnreadableDocument, match="so large and so damaged"):
         count_pages(reader, len(document), most_pages=500)
     assert _within(reader, LARGER_BUDGET)
-
-
-# Pictures.
-
-
-@pytest.mark.parametrize(("kind", "media_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("TIFF", "image/tiff")])
-def test_a_picture_is_one_page(kind, media_type):
-    assert count(make_picture(kind)) == PageCount(1, "walked", media_type)
-
-
-def test_every_page_of_a_tiff_is_counted():
-    assert count(make_picture("TIFF", 7)) == PageCount(7, "walked", "image/tiff")
-
-
-@pytest.mark.parametrize(("pages", "counted", "at_least"), [(5, 5, False), (6, 6, True), (9, 6, True)])
-def test_counting_a_tiff_stops_one_past_the_limit(pages, counted, at_least):
-    assert count(make_picture("TIFF", pages), most_pages=5) == PageCount(counted, "walked", "image/tiff", at_least)
-
-
-def test_an_animation_is_one_page():
-    assert count(make_picture("PNG", 3)).pages == 1
-
-
-def test_a_large_tiff_is_counted_in_blocks():
-    document = make_picture("TIFF", 12, size=(600, 500))
-    counted, reader = count_large(document)
-    assert counted == PageCount(12, "walked", "image/tiff")
-    assert reader.bytes < len(document) / 2
-
-
-def test_a_tiff_whose_pages_form_a_loop_ends():
-    document = bytearray(make_picture("TIFF", 2))
-    with Image.open(BytesIO(document)) as picture:
-        picture.seek(1)
-        second = picture.tag_v2._offset if hasattr(picture.tag_v2, "_offset") else None
-    assert second is not None
-    entries = int.from_bytes(document[second : second + 2], "little")
-    end = second + 2 + 12 * entries
-    document[end : end + 4] = document[4:8]
-    assert count(bytes(document)).pages == 2
-
-
-def test_a_picture_that_would_unpack_to_gigabytes_is_refused_unread():
-    picture = bytearray(make_picture("PNG"))
-    picture[16:24] = (60_000).to_bytes(4, "big") * 2
-    with pytest.raises(UnreadableDocument):
-        count(bytes(picture))
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
-def test_a_cut_off_picture_says_so(kind):
-    with pytest.raises(UnreadableDocument, match=f"{kind} is damaged: page 1"):
-        count(make_picture(kind)[:12])
-
-
-def test_a_tiff_with_a_damaged_page_names_it():
-    document = make_picture("TIFF", 3)
-    with pytest.raises(UnreadableDocument, match="TIFF is damaged: page"):
-        count(document[: len(document) * 2 // 3])
