@@ -42,6 +42,8 @@ def missing_pages(prediction: Prediction) -> str:
     if not failed:
         return ""
     others = len({page.number for page in prediction.pages} - failed)
+    if not others:
+        return "No page could be read."
     rest = f"the other {others} are exported" if others != 1 else "the other one is exported"
     return f"{'Page' if len(failed) == 1 else 'Pages'} {_named(failed)} could not be read; {rest}."
 

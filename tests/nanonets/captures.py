@@ -176,7 +176,8 @@ ACCEPT_NESTED = {
             "result": [
                 {
                     "message": "Success", "input": "invoice-7.pdf", "prediction": [], "page": 0,
-                    "request_file_id": FILE, "filepath": PICTURE, "id": "page-id", "file_url": SOURCE, "request_metadata": "order=7",
+                    "request_file_id": FILE, "filepath": PICTURE, "id": "page-id",
+                    "file_url": SOURCE, "request_metadata": "order=7",
                 }
             ],
         }

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from headrace.errors import PredictionRejected
 from headrace.prediction import Box
-from headrace.providers.nanonets import answers, reading
-from headrace.providers.nanonets.answers import UnreadableBody
+from headrace.providers.nanonets import answers
+from headrace.providers.nanonets.answers import Input
 from headrace.providers.nanonets.envelope import seal, unseal
 from headrace.providers.nanonets.links import without_signed_links
-from tests.nanonets.samples import KEY, always, box, cell, live, live_page, stored, stored_page, table
+from tests.nanonets.samples import FILE_ID, KEY, always, box, cell, live, live_page, stored, stored_page, table
 
 PROVIDER = always(500)
 
@@ -63,6 +63,27 @@ def test_scores_above_one_are_percent(raw, score):
     (field,) = fields_of(live(live_page(prediction=[box("a", "1", score=raw)])))
     assert field.score == pytest.approx(score) if score is not None else field.score is None
     assert field.score_raw == (None if raw is True else raw)
+    assert field.details == ({"score": True} if raw is True else {})
+
+
+def scores_of(*raw):
+    cells = table(*(cell(1, 1, "x", score=one) for one in raw[1:]))
+    page = read(live(live_page(prediction=[cells]), live_page(1, prediction=[box("a", "1", score=raw[0])]))).pages
+    return [page[1].fields[0].score, *(found.score for found in page[0].tables[0].cells)]
+
+
+def test_one_percent_score_makes_all_scores_of_its_answer_percent():
+    assert scores_of(0.8, 99.9, 1, 0) == pytest.approx([0.008, 0.999, 0.01, 0])
+    assert scores_of(99.9, 0.8, 100) == pytest.approx([0.999, 0.008, 1])
+    assert scores_of(0.8, 0.999, 1, 0) == [0.8, 0.999, 1, 0]
+
+
+def test_a_share_that_was_computed_to_a_little_more_than_one_is_one():
+    assert scores_of(1.0000001, 0.5) == [1, 0.5]
+
+
+def test_what_is_no_score_of_the_scale_says_nothing_of_the_others():
+    assert scores_of(1000, 0.5) == [None, 0.5]
 
 
 def test_old_answers_without_most_keys_are_read():
@@ -115,6 +136,140 @@ def test_corrected_boxes_come_before_predicted_ones():
     ]
 
 
+def test_a_page_that_was_approved_as_it_is_is_moderated():
+    page = stored_page(is_moderated=True, moderated_boxes=[])
+    assert fields_of(stored(moderated=[page]))[0].moderated is True
+    assert fields_of(stored(stored_page()))[0].moderated is False
+
+
+def test_what_was_predicted_stays_beside_what_a_person_corrected():
+    page = stored_page(
+        is_moderated=True,
+        predicted_boxes=[box("total", "12.00"), table(cell(1, 1, "Oak"))],
+        moderated_boxes=[box("total", "13.00"), table(cell(1, 1, "Oaks"))],
+    )
+    (found,) = read(stored(moderated=[page])).pages
+    assert (found.fields[0].text, found.predicted_fields[0].text) == ("13.00", "12.00")
+    assert (found.tables[0].cells[0].text, found.predicted_tables[0].cells[0].text) == ("Oaks", "Oak")
+    assert (found.fields[0].moderated, found.predicted_fields[0].moderated) == (True, False)
+    assert read(stored(stored_page())).pages[0].predicted_fields == ()
+
+
+def test_boxes_without_an_id_are_not_taken_for_each_other():
+    page = stored_page(
+        predicted_boxes=[box("total", "12.00", id=None), box("date", "x", id="")],
+        moderated_boxes=[box("total", "13.00", id=""), box("date", "y", id=None)],
+    )
+    assert [field.original_text for field in fields_of(stored(page))] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "is_table"),
+    [
+        ("Table", [], True),
+        ("table", None, True),
+        ("field", [], False),
+        ("field", None, False),
+        ("field", [cell(1, 1, "a")], True),
+        (None, [], True),
+        ("", None, False),
+    ],
+)
+def test_a_table_is_told_by_its_type_or_else_by_its_cells(kind, cells, is_table):
+    page = read(live(live_page(prediction=[box("a", "1", type=kind, cells=cells)]))).pages[0]
+    assert (len(page.tables), len(page.fields)) == ((1, 0) if is_table else (0, 1))
+
+
+def test_a_record_without_a_page_stands_where_its_boxes_say_or_else_where_it_is_listed():
+    pages = [
+        live_page(prediction=[box("a", "1", page_no=4)], id="a"),
+        live_page(prediction=[box("b", "2", page_no=0)], id="b"),
+        live_page(prediction=[], id="c"),
+    ]
+    for page in pages:
+        del page["page"]
+    assert [(page.number, page.page_id) for page in read(live(*pages)).pages] == [(1, "b"), (3, "c"), (5, "a")]
+
+
+def test_pages_that_alone_were_asked_for_keep_their_numbers():
+    prediction = read(live(live_page(4), live_page(0)))
+    assert [page.number for page in prediction.pages] == [1, 5]
+
+
+@pytest.mark.parametrize("links", [[], [None], {}, None, {"a": {"original": "https://h/?s=1"}}])
+def test_signed_links_may_come_in_any_shape(links):
+    prediction = read(live(live_page()) | {"signed_urls": links})
+    assert prediction.details == {"message": "Success"}
+
+
+def test_the_lists_of_pages_count_and_not_their_counts():
+    prediction = read(stored(stored_page(0), stored_page(1)) | {"unmoderated_images_count": 7})
+    assert [page.number for page in prediction.pages] == [1, 2]
+    assert prediction.details["unmoderated_images_count"] == 7
+
+
+@pytest.mark.parametrize("word", ["Failure", "FAILURE", "failed", "Failure: it is blank"])
+def test_a_page_fails_in_any_spelling(word):
+    page = read(live(live_page(), live_page(1, message=word, prediction=[]))).pages[1]
+    assert page.failure is not None
+    assert page.failure.startswith("Nanonets could not read this page.")
+
+
+def test_what_the_vendor_says_of_a_failed_page_is_told_without_its_links():
+    failure = read(live(live_page(message="Failure: see\nhttps://h/a?s=secret"))).pages[0].failure
+    assert failure == "Nanonets could not read this page. It says: Failure: see https://h/a"
+
+
+def test_boxes_of_a_failed_page_are_details():
+    page = read(stored(stored_page(status="failure"))).pages[0]
+    assert page.fields == ()
+    assert page.details["predicted_boxes"][0]["label"] == "total"
+
+
+def test_a_detail_that_is_larger_than_a_detail_is_left_to_the_stored_answer():
+    page = read(live(live_page(custom_response="x" * 200_000, small="y"))).pages[0]
+    assert page.details["small"] == "y"
+    assert "custom_response" not in page.details
+
+
+def test_raw_ocr_becomes_words_where_it_is_words():
+    word = {"text": "Oak", "xmin": 1, "ymin": 2, "xmax": 3, "ymax": 4}
+    page = read(stored(stored_page(raw_ocr=[word, word | {"confidence": 0.5}]))).pages[0]
+    assert [(found.text, found.box, found.details) for found in page.words] == [
+        ("Oak", Box(xmin=1, ymin=2, xmax=3, ymax=4), {}),
+        ("Oak", Box(xmin=1, ymin=2, xmax=3, ymax=4), {"confidence": 0.5}),
+    ]
+    page = read(stored(stored_page(raw_ocr=[word, {"text": "no place"}]))).pages[0]
+    assert page.words == ()
+    assert page.details["raw_ocr"] == [word, {"text": "no place"}]
+
+
+def test_a_url_that_could_not_be_used_is_no_page():
+    refused = {"message": "Failure: 403", "input": "https://h/b.pdf?s=1"}
+    body = live(live_page(), refused, live_page(1, input="invoice-8.pdf", request_file_id="other"))
+    assert [page.number for page in read(body).pages] == [1, 2]
+    assert answers.inputs(body) == [
+        Input("invoice-7.pdf", FILE_ID, 1, ""),
+        Input("https://h/b.pdf?s=1", None, 0, "Nanonets could not read this input. It says: Failure: 403"),
+        Input("invoice-8.pdf", "other", 1, ""),
+    ]
+    assert answers.records(live(refused)) == []
+
+
+def test_pages_of_one_file_are_one_input():
+    assert answers.inputs(live(live_page(), live_page(1, message="failure", prediction=[]))) == [
+        Input("invoice-7.pdf", FILE_ID, 2, "")
+    ]
+
+
+def test_inputs_in_nested_lists_are_found():
+    body = {"result": [{"message": "Success", "result": [live_page(prediction=[]), {"message": "failure"}]}]}
+    assert [(one.name, one.pages, bool(one.failure)) for one in answers.inputs(body)] == [
+        ("invoice-7.pdf", 1, False),
+        ("", 0, True),
+    ]
+
+
 def test_failed_pages_are_named_and_the_others_kept():
     prediction = read(stored(stored_page(0), stored_page(1, status="Failure", predicted_boxes=[])))
     assert prediction.failed_pages == (2,)
@@ -164,56 +319,3 @@ def test_signed_links_are_taken_out_wherever_they_are_but_not_the_text_of_the_pa
     assert cleaned["result"][0]["prediction"][0]["ocr_text"] == "https://pay/?token=on-paper"
     assert "https://h/b?page=2" in cleaned["message"]
     assert cleaned["result"][0]["input"] == "https://h/k"
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-BOX_KEYS = (
-    "label",
-    "xmin",
-    "ymin",
-    "xmax",
-    "ymax",
-    "score",
-    "ocr_text",
-    "type",
-    "cells",
-    "row",
-    "col",
-    "row_span",
-    "id",
-)
-RECORD_KEYS = (
-    "page",
-    "status",
-    "message",
-    "id",
-    "size",
-    "rotation",
-    "is_moderated",
-    "request_metadata",
-    "payable_cost",
-)
-BOXES = st.lists(st.dictionaries(st.sampled_from(BOX_KEYS), JSON), max_size=3)
-HOSTILE = st.builds(
-    lambda record, boxes, name: record | {name: boxes},
-    st.dictionaries(st.sampled_from(RECORD_KEYS), JSON),
-    BOXES,
-    st.sampled_from(["prediction", "predicted_boxes", "moderated_boxes"]),
-)
-
-
-@given(st.lists(HOSTILE | JSON, max_size=3), st.sampled_from(["result", "moderated_images", "unmoderated_images"]))
-@settings(max_examples=100)
-def test_whatever_comes_is_read_or_said_to_be_unreadable(pages, name):
-    try:
-        found = answers.records(answers.parse(json.dumps({name: pages}).encode()))
-        answers.standing(found, 2)
-        prediction = reading.prediction(found, "m")
-    except UnreadableBody:
-        return
-    assert prediction.model_validate_json(prediction.model_dump_json()) == prediction
-    assert all(page.number >= 1 for page in prediction.pages)

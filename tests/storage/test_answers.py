@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headrace.document import Document, SubmissionKey
 from headrace.errors import AnswerLost, StorageUnavailable
 from headrace.ledger.records import Run
-from headrace.prediction import Box, Field, Page, Prediction
+from headrace.prediction import Box, Cell, Field, Page, Prediction, Table
 from headrace.routing import Lane
 from headrace.states import State
 from headrace.storage import Location
@@ -95,6 +95,31 @@ def test_an_answer_that_unpacks_without_end_is_not_unpacked(store):
     store.put("private", f"{FOLDER}/raw.json.gz", packing.compress(bytes(5_000_000)) + packing.flush())
     with pytest.raises(AnswerLost, match="unpacks to more than"):
         Answers(store, most_unpacked_bytes=1_000_000).raw(PRIVATE, KEY)
+
+
+def test_a_prediction_that_an_earlier_version_stored_is_read(store, answers):
+    cell = {
+        "row": 1, "column": 2, "row_span": 1, "column_span": 1, "text": "Oak", "label": None, "row_label": None,
+        "score": 0.5, "score_raw": 50, "box": None, "box_id": None, "label_id": None, "status": None,
+        "verification_status": None, "failed_validation": None, "moderated": None,
+    }  # fmt: skip
+    page = {
+        "number": 1, "width": 10.0, "height": 20.0, "unit": "px", "rotation": 0, "text": None, "words": [],
+        "failure": None, "page_id": None, "file_id": None, "moderated": None,
+        "fields": [{"label": "total", "text": "7", "box": {"xmin": 1.0, "ymin": 2.0, "xmax": 3.0, "ymax": 4.0}}],
+        "tables": [{"cells": [cell], "label": None, "label_id": None, "box_id": None, "box": None, "status": None}],
+    }  # fmt: skip
+    old = {"provider": "p", "model": "m", "job": None, "key": None, "pages": [page], "metadata": {}, "cost": None}
+    store.put("private", f"{FOLDER}/prediction.json.gz", gzip.compress(json.dumps(old).encode()))
+    read = answers.prediction(PRIVATE, KEY)
+    assert read.pages[0].tables[0].cells[0] == Cell(row=1, column=2, text="Oak", score=0.5, score_raw=50)
+    assert (read.details, read.pages[0].predicted_fields) == ({}, ())
+
+
+def test_what_says_nothing_takes_no_room(store, answers):
+    table = Table(cells=tuple(Cell(row=row, column=1) for row in range(1, 1001)))
+    answers.keep(PRIVATE, KEY, b"", Prediction(provider="p", model="m", pages=(Page(number=1, tables=(table,)),)))
+    assert len(gzip.decompress(store.read("private", f"{FOLDER}/prediction.json.gz"))) < 30_000
 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=12)

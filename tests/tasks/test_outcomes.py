@@ -1,0 +1,117 @@
+"""What an answer makes of a run: its marks, and the pages that are named as missing."""
+
+import json
+
+import pytest
+
+from config.lanes import LaneSettings
+from headrace.prediction import Cell, Field, Page, Prediction, Table
+from headrace.providers import Refused
+from headrace.states import Mark, Reason, State
+from tasks.outcomes import missing_pages, predicted
+from tests.exports.rows import run as a_run
+from tests.pdfs import make_pdf
+from tests.tasks.scripted import accepted, answer, prediction
+
+LANE = LaneSettings(provider="nanonets")
+SAID = "Pages 2 and 4 could not be read; the other 3 are exported."
+
+
+def manifests(world):
+    keys = [head.key for page in world.store.list("out", "rows/documents/") for head in page]
+    return [json.loads(world.store.read("out", key)) for key in keys]
+
+
+def test_a_run_says_which_of_its_pages_could_not_be_read(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(5))
+    provider.submits.append(accepted(pages=5))
+    provider.polls.append(answer(5, failed=(2, 4)))
+    world.deliver_all()
+    ended = world.ledger.run(run)
+    assert (ended.state, ended.marks, ended.detail) == (State.EXPORTED, (Mark.PARTIAL,), SAID)
+    assert SAID in [entry.detail for entry in world.ledger.history(ended.document.id)]
+    (manifest,) = manifests(world)
+    assert (manifest["detail"], manifest["marks"], manifest["failed_pages"]) == (SAID, ["partial"], [2, 4])
+    assert manifest["failures"] == [{"page": page, "failure": "it would not"} for page in (2, 4)]
+
+
+def test_the_pages_are_still_named_when_the_manifest_is_published_again(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(3))
+    provider.submits.append(answer(3, failed=(1,)))
+    world.deliver_all()
+    before = manifests(world)
+    world.app.send_task("headrace.export", args=[run], queue="export", retry=False)
+    world.deliver_all()
+    assert manifests(world) == before
+    assert world.ledger.run(run).detail == "Page 1 could not be read; the other 2 are exported."
+
+
+def test_a_document_that_was_read_whole_says_nothing(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(2))
+    provider.submits.append(answer(2))
+    world.deliver_all()
+    assert world.ledger.run(run).detail == ""
+    assert [(manifest["failed_pages"], manifest["failures"]) for manifest in manifests(world)] == [([], [])]
+
+
+def test_a_document_of_which_no_page_was_read_is_not_exported(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(5))
+    provider.submits.append(accepted(pages=5))
+    provider.polls.append(Refused(Reason.PREDICTION_FAILED, "none"))
+    world.deliver_all()
+    assert world.state(run) is State.FAILED
+
+
+def part(first, last, failed=()):
+    whole = prediction(last, failed=failed)
+    return whole.model_copy(update={"pages": whole.pages[first - 1 :]})
+
+
+def test_failed_pages_of_all_parts_are_named():
+    advance = predicted(a_run(), [part(1, 10, failed=(3,)), part(11, 14, failed=(11, 12, 13))], LANE)
+    assert advance.detail == "Pages 3 and 11–13 could not be read; the other 10 are exported."
+    assert advance.facts["marks"] == (Mark.PARTIAL,)
+
+
+def test_a_page_that_a_later_answer_read_is_not_missing():
+    advance = predicted(a_run(), [part(1, 3, failed=(2,)), part(1, 3)], LANE)
+    assert (advance.detail, advance.facts["marks"]) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("pages", "failed", "said"),
+    [
+        (1, (), ""),
+        (2, (1,), "Page 1 could not be read; the other one is exported."),
+        (9, (7, 2), "Pages 2 and 7 could not be read; the other 7 are exported."),
+        (9, (2, 3, 4, 9), "Pages 2–4 and 9 could not be read; the other 5 are exported."),
+        (9, (1, 3, 5), "Pages 1, 3 and 5 could not be read; the other 6 are exported."),
+        (2, (1, 2), "No page could be read."),
+    ],
+)
+def test_missing_pages_are_told_in_words(pages, failed, said):
+    assert missing_pages(prediction(pages, failed=failed)) == said
+
+
+def test_of_very_many_missing_pages_some_are_named():
+    said = missing_pages(prediction(1000, failed=tuple(range(1, 1000, 2))))
+    assert len(said) < 200
+    assert said.endswith("37, 39 and more could not be read; the other 500 are exported.")
+
+
+@pytest.mark.parametrize(
+    ("page", "marks"),
+    [
+        (Page(number=1, fields=(Field(label="a", validation_status="Failed"),)), (Mark.NEEDS_REVIEW,)),
+        (Page(number=1, fields=(Field(label="a", validation_status="success"),)), ()),
+        (Page(number=1, tables=(Table(validation_status="failed"),)), (Mark.NEEDS_REVIEW,)),
+        (
+            Page(number=1, tables=(Table(cells=(Cell(row=1, column=1, failed_validation="sum"),)),)),
+            (Mark.NEEDS_REVIEW,),
+        ),
+        (Page(number=1, tables=(Table(cells=(Cell(row=1, column=1, failed_validation=""),)),)), ()),
+    ],
+)
+def test_a_failed_check_of_the_provider_needs_review(page, marks):
+    found = Prediction(provider="nanonets", model="m", pages=(page,))
+    assert predicted(a_run(), [found], LANE).facts["marks"] == marks
