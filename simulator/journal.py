@@ -73,7 +73,8 @@ class Journal:
         self._paid: Counter[str] = Counter()
         self._line: IO[bytes] | None = None
         if path is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="simulator-")
+            # The reader may be writing to it still when it is removed.
+            self._temporary = tempfile.TemporaryDirectory(prefix="simulator-", ignore_cleanup_errors=True)
             self.folder = Path(self._temporary.name)
         else:
             self.folder = path.with_name(path.name + ".files")
