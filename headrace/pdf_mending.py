@@ -1,14 +1,19 @@
 """The pages of a damaged PDF, as pikepdf mends it: it needs the whole file, and finds what no index tells of."""
 
 import logging
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import pikepdf
 
-from headrace.errors import EncryptedDocument
+from headrace.errors import PermanentError, UnreadableDocument
 from headrace.page_tree import Walk, descend, no_password_fits
+
+_ENCRYPTION = re.compile(rb"/Filter\s{0,9}/Standard\b")
+_PIECE_BYTES = 1024 * 1024
+_OVERLAP_BYTES = 32
 
 # It warns about each thing that it mends, with pieces of the document.
 logging.getLogger("pikepdf").setLevel(logging.CRITICAL)
@@ -18,19 +23,35 @@ def mend_pages(file: BinaryIO, *, most_pages: int, passwords: Sequence[str] = ()
     """Count the pages as `headrace.pdf_reading.read_pages` does, of a file that lies here as a whole.
 
     pikepdf's own list of pages is not asked: it counts in C++, where a page tree that loops or
-    unfolds to millions cannot be stopped.
+    unfolds to millions cannot be stopped. UnreadableDocument where pages are left and what they
+    hold is not: they are encrypted, and the damage took what a password would open.
     """
     walk = Walk()
     try:
         with _unlocked(file, passwords, walk) as pdf:
-            root = pdf.Root["/Pages"]
-            descend(walk, _Tree(), _Place("root", root), most_pages)
-    except EncryptedDocument:
+            descend(walk, _Tree(), _Place("root", pdf.Root["/Pages"]), most_pages)
+            if walk.reached > 0 and not pdf.is_encrypted and _tells_of_encryption(file):
+                raise UnreadableDocument(
+                    "The PDF is encrypted, and so damaged that no password opens it any more. "
+                    "Drop it again from where it was made, without a password."
+                )
+    except PermanentError:
         raise
     except Exception as error:  # On damaged files pikepdf raises whatever Python does.
         walk.note(error)
     walk.ended = True
     return walk
+
+
+def _tells_of_encryption(file: BinaryIO) -> bool:
+    """Whether a dictionary of encryption stands somewhere; it is never packed (PDF 2.0, 7.5.7)."""
+    file.seek(0)
+    before = b""
+    while piece := file.read(_PIECE_BYTES):
+        if _ENCRYPTION.search(before + piece):
+            return True
+        before = piece[-_OVERLAP_BYTES:]
+    return False
 
 
 def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.Pdf:
@@ -45,7 +66,7 @@ def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.P
                 # A map of the file would count against the address space.
                 access_mode=pikepdf.AccessMode.stream,
             )
-        except pikepdf.PasswordError:
+        except (pikepdf.PasswordError, UnicodeEncodeError):  # The latter for half a character.
             continue
         walk.protected = password != ""
         return pdf

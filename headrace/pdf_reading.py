@@ -63,7 +63,10 @@ def _unlock(reader: PdfReader, passwords: Sequence[str]) -> bool:
 
 
 def _opens(reader: PdfReader, password: str) -> bool:
-    return reader.decrypt(password) != PasswordType.NOT_DECRYPTED
+    try:
+        return reader.decrypt(password) != PasswordType.NOT_DECRYPTED
+    except UnicodeEncodeError:  # Half a character, which is no PDF's password.
+        return False
 
 
 class _Tree:
