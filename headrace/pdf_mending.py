@@ -30,11 +30,8 @@ def mend_pages(file: BinaryIO, *, most_pages: int, passwords: Sequence[str] = ()
     try:
         with _unlocked(file, passwords, walk) as pdf:
             descend(walk, _Tree(), _Place("root", pdf.Root["/Pages"]), most_pages)
-            if walk.reached > 0 and not pdf.is_encrypted and _tells_of_encryption(file):
-                raise UnreadableDocument(
-                    "The PDF is encrypted, and so damaged that no password opens it any more. "
-                    "Drop it again from where it was made, without a password."
-                )
+            if walk.reached > 0 and not pdf.is_encrypted:
+                _refuse_if_locked_for_good(file)
     except PermanentError:
         raise
     except Exception as error:  # On damaged files pikepdf raises whatever Python does.
@@ -43,19 +40,21 @@ def mend_pages(file: BinaryIO, *, most_pages: int, passwords: Sequence[str] = ()
     return walk
 
 
-def _tells_of_encryption(file: BinaryIO) -> bool:
-    """Whether a dictionary of encryption stands somewhere; it is never packed (PDF 2.0, 7.5.7)."""
+def _refuse_if_locked_for_good(file: BinaryIO) -> None:
+    """A dictionary of encryption that nothing leads to any more; it is never packed (PDF 2.0, 7.5.7)."""
     file.seek(0)
     before = b""
     while piece := file.read(_PIECE_BYTES):
         if _ENCRYPTION.search(before + piece):
-            return True
+            raise UnreadableDocument(
+                "The PDF is encrypted, and so damaged that no password opens it any more. "
+                "Drop it again from where it was made, without a password."
+            )
         before = piece[-_OVERLAP_BYTES:]
-    return False
 
 
 def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.Pdf:
-    for password in ("", *passwords):
+    for password in ("", *filter(_is_text, passwords)):
         file.seek(0)
         try:
             pdf = pikepdf.open(
@@ -66,11 +65,16 @@ def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.P
                 # A map of the file would count against the address space.
                 access_mode=pikepdf.AccessMode.stream,
             )
-        except (pikepdf.PasswordError, UnicodeEncodeError):  # The latter for half a character.
+        except pikepdf.PasswordError:
             continue
         walk.protected = password != ""
         return pdf
     raise no_password_fits(len(passwords))
+
+
+def _is_text(password: str) -> bool:
+    """Half a character is no PDF's password, and nothing that pikepdf takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in password)
 
 
 @dataclass(frozen=True, slots=True)
