@@ -1,6 +1,9 @@
 """What goes out, and what an accepted answer becomes."""
 
 import json
+from base64 import b64decode
+from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import parse_qs
 
 import httpx
@@ -8,6 +11,7 @@ import pytest
 
 from headrace.errors import DocumentReplaced, InDoubt, NotSent, StorageUnavailable
 from headrace.providers import Answer, Job
+from headrace.providers.nanonets.uploads import Asked
 from headrace.states import Mode, Reason
 from tests.clocks import ManualClock
 from tests.nanonets.samples import (
@@ -20,6 +24,7 @@ from tests.nanonets.samples import (
     live,
     live_page,
 )
+from tests.nanonets.wire import Wire
 
 NESTED = {"message": "Success", "result": [{"message": "Success", "result": [live_page(0), live_page(1)]}]}
 FLAT = {"message": "Success", "result": [live_page(0), live_page(1)], "signed_urls": {}}
@@ -163,10 +168,39 @@ def test_what_the_source_raises_is_certain_and_passes_through(error):
     assert caught.value is error
 
 
-@pytest.mark.parametrize("announced", [3, 17, 19, 10_000])
-def test_a_source_of_another_size_is_not_sent_to_its_end(announced):
+@pytest.mark.parametrize("announced", [3, 16, 17, 19, 10_000])
+@pytest.mark.parametrize("asked", [{}, {"as_base64": True}, {"text_only": True}])
+def test_a_source_of_another_size_is_not_sent_to_its_end(announced, asked):
+    # Base64 of 16, 17 and 18 bytes is equally long, so its length alone would show nothing.
+    request = replace(a_request(ManualClock()), **asked)
     with pytest.raises(NotSent, match="was to have"):
-        always(200, json=live(live_page())).submit(BytesSource(announced=announced), a_request(ManualClock()))
+        always(200, json=live(live_page())).submit(BytesSource(announced=announced), request)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 100_000, 100_001])
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 70_000])
+def test_base64_is_that_of_the_whole_however_its_pieces_come(size, piece_bytes):
+    content = bytes(number % 251 for number in range(size if piece_bytes > 3 else min(size, 1000)))
+    wire = Wire()
+    request = replace(a_request(wire.clock), as_base64=True)
+    wire.provider().submit(BytesSource(content, piece_bytes=piece_bytes), request)
+    assert b64decode(wire.only.fields["base64_data"][0], validate=True) == content
+    assert wire.only.announced == wire.only.arrived
+
+
+def test_one_file_of_several_that_is_short_leaves_the_call_unfinished():
+    wire = Wire()
+    files = [BytesSource(), BytesSource(announced=30), BytesSource()]
+    with pytest.raises(NotSent):
+        wire.api().predict_files(Asked("m", Mode.SYNC), files, send_before=wire.clock.now() + timedelta(seconds=9))
+    assert not wire.sent
+
+
+@pytest.mark.parametrize("asked", [{"page_numbers": (1,)}, {"language": "en"}, {"as_base64": True}])
+def test_full_text_of_less_than_all_is_refused_before_anything_is_sent(asked):
+    clock = ManualClock()
+    with pytest.raises(ValueError, match="full text"):
+        never(clock).submit(BytesSource(), replace(a_request(clock), text_only=True, **asked))
 
 
 def test_an_endless_answer_is_doubt():

@@ -5,6 +5,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -83,24 +84,31 @@ class Generated(BytesSource):
             yield self.piece
 
 
-def test_memory_does_not_depend_on_the_size():
+@pytest.mark.parametrize(
+    ("pieces", "asked", "least_bytes"), [(3200, {}, 200 << 20), (1600, {"as_base64": True}, 133 << 20)]
+)
+def test_memory_does_not_depend_on_the_size(pieces, asked, least_bytes):
+    source = Generated()
+    source.pieces = pieces
     with sink() as (server, provider):
         tracemalloc.start()
         try:
             with pytest.raises(PredictionRejected):
-                provider.submit(Generated(), a_request(CLOCK))
+                provider.submit(source, replace(a_request(CLOCK), **asked))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert server.received == server.announced > 200 * 1024 * 1024
+    assert server.received == server.announced > least_bytes
     assert server.tail.endswith(b"--\r\n")
     assert peak < 4 * 1024 * 1024
 
 
-def test_a_body_that_stops_on_purpose_is_never_whole():
+@pytest.mark.parametrize("asked", [{}, {"as_base64": True}, {"text_only": True}])
+def test_a_body_that_stops_on_purpose_is_never_whole(asked):
     error = DocumentReplaced("another content")
+    source = BytesSource(b"x" * 500_000, error=error, piece_bytes=65_536)
     with sink(b"") as (server, provider), pytest.raises(DocumentReplaced):
-        provider.submit(BytesSource(b"x" * 500_000, error=error, piece_bytes=65_536), a_request(CLOCK))
+        provider.submit(source, replace(a_request(CLOCK), **asked))
     assert server.received < server.announced
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -154,12 +153,15 @@ def _taken(body: dict[str, Any], request: Request) -> Job | Answer:
 
 def _text(body: dict[str, Any], request: Request) -> Answer:
     """The full text, under the key and the metadata of its request: the answer names neither."""
-    answer = _answer(body, request.model)
+    stored = without_signed_links(body)
     known = {"key": str(request.key), "metadata": dict(request.metadata)}
-    return replace(answer, prediction=answer.prediction.model_copy(update=known))
+    return Answer(reading.prediction_of_text(stored, request.model).model_copy(update=known), _raw(stored))
 
 
 def _answer(body: dict[str, Any], model: str) -> Answer:
     stored = without_signed_links(body)
-    prediction = reading.prediction_of(stored, model)
-    return Answer(prediction, json.dumps(stored, ensure_ascii=False, separators=(",", ":")).encode())
+    return Answer(reading.prediction_of(stored, model), _raw(stored))
+
+
+def _raw(stored: Any) -> bytes:
+    return json.dumps(stored, ensure_ascii=False, separators=(",", ":")).encode()

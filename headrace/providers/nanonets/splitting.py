@@ -10,7 +10,7 @@ from headrace.providers.nanonets.answers import UnreadableBody
 
 # A page with thousands of words of OCR takes some MB.
 MOST_CHARACTERS = 16 * 1024 * 1024
-_LEAST_CHARACTERS = 64 * 1024
+_LEAST_CHARACTERS = 256 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
 # What may follow a value. Where something else does, it is a number whose other half is still to come.
 _ENDS = frozenset(",:]} \t\r\n")
