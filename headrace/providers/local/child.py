@@ -4,15 +4,13 @@ It is given nothing but two pipes and its limits: it asks for ranges of the docu
 and takes the next order. It ends when standard input does. `headrace.child_talk` has the form of the messages.
 """
 
-import logging
 import os
-import resource
-import signal
 import sys
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from headrace.child_limits import limit, limit_cpu
 from headrace.child_talk import Talk
 from headrace.labels import LabelRule
 from headrace.prediction import Page
@@ -20,6 +18,8 @@ from headrace.prediction import Page
 _PAGES = TypeAdapter(tuple[Page, ...])
 # OpenCV and numpy work on several cores at once, each second of which counts.
 _MOST_CORES = 8
+# camelot is given a file with the pages of the part.
+_LONGEST_FILE_BYTES = 2 * 1024**3
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     # What the engine's libraries print must not stand between the messages.
     talk = Talk(to_parent=os.dup(1))
     os.dup2(2, 1)
-    _limit(memory_bytes)
+    limit(memory_bytes, file_bytes=_LONGEST_FILE_BYTES)
     try:
         # Loaded here, so that the first document does not pay for it.
         import camelot.io  # noqa: F401
@@ -39,26 +39,8 @@ def main() -> None:
     talk.say({"kind": "ready"})
     while True:
         order = talk.hear()
-        _limit_cpu(seconds)
+        limit_cpu(seconds * _MOST_CORES)
         talk.say(*_answer(talk, order))
-
-
-def _limit(memory_bytes: int) -> None:
-    # What the engine notes about a document has no reader here; a page that failed says so itself.
-    logging.disable(logging.CRITICAL)
-    # A stop that is meant for the worker must not look like a document that kills its reader.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _limit_cpu(seconds: float) -> None:
-    """Stop us where nobody is left to do it; the limit counts from the start of the process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    most = used.ru_utime + used.ru_stime + seconds * _MOST_CORES
-    resource.setrlimit(resource.RLIMIT_CPU, (int(most) + 2, hard))
 
 
 def _answer(talk: Talk, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -1,0 +1,154 @@
+"""Documents that kill the process which reads them, in real workers: they alone fail, and others hardly wait."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from config.settings import load_settings
+from headrace.document import Document
+from headrace.ledger import Ledger
+from headrace.ledger.claims import MOST_DELIVERIES
+from headrace.ledger.records import RunFilter
+from headrace.states import Reason, State
+from tasks.hints import SWEEP
+from tests.acceptance.stack import PROJECT, wait_until
+from tests.pdfs import make_pdf
+from workers.factory import build_services
+
+pytestmark = pytest.mark.timeout(150)
+
+KILLERS = ("segfault", "spin", "eat")
+NEIGHBOURS = 6
+LONGEST_SECONDS = 90
+ROUTES = """
+[[routes]]
+name = "local"
+bucket = "poison"
+prefix = "in/"
+provider = "local"
+output = "s3://poison/out/rows"
+private = "s3://poison/private/notes"
+"""
+WORKERS = {"steps": ("route,export,maintenance", 2), "local": ("local", 2)}
+
+
+@dataclass
+class Aftermath:
+    """What the ledger says once every run has ended, and when each document was given to its reader."""
+
+    ledger: Ledger
+    begun: list[dict]
+
+    def run(self, name):
+        (run,) = self.ledger.runs(RunFilter(prefix=f"in/{name}.pdf"), limit=2)
+        return run
+
+    def admitted_at(self, name):
+        """When a document was queued for its reader, in seconds."""
+        entries = self.ledger.history(self.run(name).document.id)
+        return next(entry.at.timestamp() for entry in entries if entry.event == State.ADMITTED)
+
+    def readings(self, name):
+        """When a document was given to its reader, each time, in seconds."""
+        return [entry["at"] for entry in self.begun if entry["name"] == f"{name}.pdf"]
+
+
+@contextlib.contextmanager
+def worker(name, environ, log):
+    """A prefork worker; it and the processes that it forked are gone when the block ends."""
+    queues, processes = WORKERS[name]
+    options = ["--pool=prefork", f"--concurrency={processes}", f"--queues={queues}", f"--hostname={name}@%h"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command = [sys.executable, "-m", "celery", "-A", "tests.acceptance.deadly:app", "worker", *options, *quiet]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environ, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def drop(services, name, deed):
+    key = f"in/{name}.pdf"
+    services.store.put("poison", key, make_pdf(1) + f"%% do: {deed}\n".encode())
+    head = services.store.head("poison", key)
+    for recorded in services.ledger.record([Document("poison", key, head.etag, head.size, head.last_modified)]):
+        services.hints.hint(recorded.run_id, recorded.hint)
+
+
+def all_published(ledger):
+    return all(run.published for run in ledger.runs(RunFilter(), limit=100))
+
+
+@pytest.fixture(scope="module")
+def aftermath(tmp_path_factory, _valkey, s3_server):
+    """Three killers are dropped, then six honest documents, for two processes that read; all ends are waited for."""
+    folder: Path = tmp_path_factory.mktemp("poison")
+    (folder / "headrace.toml").write_text(ROUTES, encoding="utf-8")
+    ours = {
+        "HEADRACE_BROKER_URL": _valkey.url.removesuffix("/0") + "/7",
+        "HEADRACE_LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}",
+        "HEADRACE_ROUTES_FILE": str(folder / "headrace.toml"),
+        "HEADRACE_S3_ENDPOINT": s3_server.endpoint,
+        "HEADRACE_S3_ACCESS_KEY_ID": s3_server.access_key,
+        "HEADRACE_S3_SECRET_ACCESS_KEY": s3_server.secret_key,
+    }
+    journal = folder / "journal.jsonl"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    environ |= ours | {"DEADLY_JOURNAL": str(journal)}
+    services = build_services(load_settings(ours))
+    services.ledger.migrate()
+    services.store.create_bucket("poison")
+    for deed in KILLERS:
+        drop(services, deed, deed)
+    for number in range(NEIGHBOURS):
+        drop(services, f"neighbour-{number}", "be read")
+    # No worker runs yet, so the messages are taken in this order.
+    with contextlib.ExitStack() as running:
+        workers = {name: running.enter_context(worker(name, environ, folder / f"{name}.log")) for name in WORKERS}
+
+        def sweep():
+            """What beat does, twice a second."""
+            assert all(process.poll() is None for process in workers.values()), f"a worker ended; see {folder}"
+            time.sleep(0.4)
+            services.hints._app.send_task(SWEEP, queue="maintenance")
+
+        wait_until(lambda: all_published(services.ledger), LONGEST_SECONDS, meanwhile=sweep)
+    begun = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    return Aftermath(services.ledger, begun)
+
+
+@pytest.mark.parametrize("deed", KILLERS)
+def test_a_document_that_kills_its_process_fails_as_poison_after_its_deliveries(aftermath, deed):
+    run = aftermath.run(deed)
+    assert (run.state, run.reason) == (State.FAILED, Reason.POISON)
+    assert f"begun {MOST_DELIVERIES} times and never said how it ended" in run.detail
+    assert 2 <= len(aftermath.readings(deed)) <= MOST_DELIVERIES
+
+
+def test_its_neighbours_are_exported(aftermath):
+    states = [aftermath.run(f"neighbour-{number}").state for number in range(NEIGHBOURS)]
+    assert states == [State.EXPORTED] * NEIGHBOURS
+
+
+def test_a_neighbour_waits_for_no_killer_twice(aftermath):
+    """A killer costs those who wait one task's time limit at most, however often it is delivered."""
+    for neighbour in (f"neighbour-{number}" for number in range(NEIGHBOURS)):
+        admitted, read = aftermath.admitted_at(neighbour), aftermath.readings(neighbour)[0]
+        for deed in KILLERS:
+            assert sum(admitted < at < read for at in aftermath.readings(deed)) <= 1, (neighbour, deed)
