@@ -2,9 +2,12 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from headrace.counting import PageCounter
 from headrace.counting_process import child_command
@@ -17,7 +20,8 @@ from headrace.errors import (
     StorageUnavailable,
     UnreadableDocument,
 )
-from headrace.pages import LARGER_BUDGET, PageCount
+from headrace.pages import LARGER_BUDGET, MOST_COPIED_BYTES, PageCount
+from tests.heic import HEIC
 from tests.pages.reading import CountingReader
 from tests.pdfs import make_pdf, make_picture, pdf_that_unpacks_to, scattered_pdf, slow_pdf
 
@@ -31,8 +35,14 @@ def counter():
         yield counter
 
 
-def count(counter, document, most_pages=500):
-    return counter.count(CountingReader(document), len(document), most_pages=most_pages)
+def count(counter, document, most_pages=500, passwords=()):
+    passwords = [SecretStr(password) for password in passwords]
+    return counter.count(CountingReader(document), len(document), most_pages=most_pages, passwords=passwords)
+
+
+def open_copies(process):
+    """The file without a name that a process has open, besides its pipes."""
+    return [file for file in Path(f"/proc/{process}/fd").iterdir() if str(file.readlink()).endswith("(deleted)")]
 
 
 def test_the_child_counts_what_it_is_given(counter):
@@ -40,6 +50,52 @@ def test_the_child_counts_what_it_is_given(counter):
     assert count(counter, make_picture("TIFF", 4)) == PageCount(4, "walked", "image/tiff")
     assert count(counter, scattered_pdf(130)) == PageCount(130, "declared", "application/pdf")
     assert count(counter, make_pdf(9), most_pages=5) == PageCount(6, "walked", "application/pdf", at_least=True)
+
+
+def test_the_child_tells_how_a_picture_lies_and_what_a_password_opened(counter):
+    assert count(counter, make_picture("WEBP", orientation=6)) == PageCount(1, "walked", "image/webp", rotated=True)
+    assert count(counter, HEIC) == PageCount(1, "walked", "image/heic")
+    locked = make_pdf(3, password="secret")
+    assert count(counter, locked, passwords=["wrong", "secret"]) == replace(THREE_PAGES, protected=True)
+    with pytest.raises(EncryptedDocument, match="the one that the route names"):
+        count(counter, locked, passwords=["wrong"])
+
+
+def test_a_password_is_in_nothing_but_the_pipe(counter):
+    password = "-".join(["pa55", "phrase"])  # not in the source either, which a traceback quotes
+    with pytest.raises(EncryptedDocument) as refused:
+        count(counter, make_pdf(3, password="secret"), passwords=[password])
+    process = Path(f"/proc/{counter.child_pid}")
+    for place in (process / "cmdline", process / "environ"):
+        assert password.encode() not in place.read_bytes()
+    assert password not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_large_document_is_mended_from_a_copy_that_is_gone_afterwards(counter):
+    document = scattered_pdf(160)
+    document = document[: len(document) * 9 // 10]
+    pages = document.count(b"/Type /Page /Parent")
+    for _ in range(2):  # the second one in the same child, whose file has been used
+        assert count(counter, document) == PageCount(pages, "walked", "application/pdf")
+        (copy,) = open_copies(counter.child_pid)
+        assert copy.stat().st_size == 0
+    assert count(counter, make_pdf(3)) == THREE_PAGES
+
+
+def test_a_store_that_fails_while_a_copy_is_made_fails_the_count_unchanged(counter):
+    document = scattered_pdf(160)
+    document = document[: len(document) * 9 // 10]
+    error = StorageUnavailable("It is away.")
+
+    def failing(start, length):
+        if length > 1024**2:
+            raise error
+        return document[start : start + length]
+
+    with pytest.raises(StorageUnavailable) as raised:
+        counter.count(failing, len(document), most_pages=500)
+    assert raised.value is error
+    assert count(counter, make_pdf(3)) == THREE_PAGES
 
 
 def test_one_child_serves_many_documents(counter):
@@ -218,8 +274,8 @@ def test_a_child_that_cannot_be_started_is_told_as_such():
 
 # A child that its document has taken over.
 
-_COUNTED = '"kind": "counted", "media_type": "image/png", "at_least": false'
-_READY = "import os, time; say = lambda t: os.write(1, len(t).to_bytes(4, 'big') + t); say(b'{\"kind\": \"ready\"}');"
+_COUNTED = '"kind": "counted", "media_type": "image/png", "at_least": false, "protected": false, "rotated": false'
+_READY = "import os, time; say = lambda t: os.write(1, len(t).to_bytes(4, 'big') + t); say(b'{\"kind\": \"ready\"}')\n"
 
 
 def taken_over(script, seconds=20):
@@ -240,6 +296,7 @@ def taken_over(script, seconds=20):
         r"""say(b'{"kind": "wanted", "start": -1, "length": 1}')""",
         r"""say(b'{"kind": "wanted", "start": 19999999, "length": 2}')""",
         r"""say(b'{"kind": "wanted", "start": 0, "length": 0}')""",
+        f"""say(b'{{{_COUNTED}, "pages": 9, "source": "walked", "word": "heard"}}')""",
         r"""[say(b'{"kind": "wanted", "start": 0, "length": 1}') for _ in range(300)]""",
         r"""say(b'{"kind": "wanted", "start": 0, "length": 17000000}')""",
     ],
@@ -252,6 +309,37 @@ def test_a_child_that_talks_nonsense_is_ended(script):
         assert counter.child_pid is None
     assert reader.requests <= LARGER_BUDGET.requests
     assert reader.bytes <= LARGER_BUDGET.bytes
+
+
+def test_a_child_gets_one_copy_of_a_document_and_none_of_a_larger_one():
+    script = """[say(b'{"kind": "copy_wanted"}') for _ in range(2)]; time.sleep(60)"""
+    reader = CountingReader(bytes(20_000_000))
+    with taken_over(script) as counter, pytest.raises(UnreadableDocument, match="misbehave"):
+        counter.count(reader, 20_000_000, most_pages=500)
+    assert reader.bytes == 20_000_000
+    with taken_over(script) as counter, pytest.raises(UnreadableDocument, match="misbehave"):
+        counter.count(lambda *_: pytest.fail("read"), MOST_COPIED_BYTES + 1, most_pages=500)
+
+
+_WRITES_THE_COPY = """
+import json
+hear = lambda: json.loads(os.read(0, int.from_bytes(os.read(0, 4), 'big')))
+hear()
+say(b'{"kind": "copy_wanted"}')
+pages = 1
+try:
+    os.write(hear()["descriptor"], b"mine")
+except OSError:
+    pages = 2
+say(b'{COUNTED, "source": "walked", "pages": %d}' % pages)
+time.sleep(60)
+"""
+
+
+def test_a_child_cannot_write_the_copy():
+    """It tells by its answer whether it could: one page if so, else two."""
+    with taken_over(_WRITES_THE_COPY.replace("COUNTED", _COUNTED)) as counter:
+        assert count(counter, bytes(1000)).pages == 2
 
 
 @pytest.mark.parametrize(
