@@ -95,38 +95,39 @@ class BucketQueue:
     def extend(self, messages: Sequence[Message], seconds: int) -> None:
         """Keep the messages from coming again for so long from now; one that cannot be kept comes sooner."""
         fault_point("queue.extend.before")
-        self._see_again_in(messages, seconds)
+        failed = self._batch(
+            messages,
+            lambda entries: self._client.change_message_visibility_batch(**entries),
+            VisibilityTimeout=seconds,
+        )
         fault_point("queue.extend.after")
+        for message, code in failed:
+            log.info("message not kept", queue=self.name, message=message, code=code)
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """Let the messages come again at once, to us or to another process."""
         fault_point("queue.give_back.before")
-        self._see_again_in(messages, 0)
+        failed = self._batch(
+            messages, lambda entries: self._client.change_message_visibility_batch(**entries), VisibilityTimeout=0
+        )
         fault_point("queue.give_back.after")
+        for message, code in failed:
+            log.info("message not given back", queue=self.name, message=message, code=code)
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete what is dealt with; one that stays comes again, which does no harm."""
-        if not messages:
-            return
         fault_point("queue.delete.before")
         failed = self._batch(messages, lambda entries: self._client.delete_message_batch(**entries))
         fault_point("queue.delete.after")
         for message, code in failed:
             log.warning("message not deleted", queue=self.name, message=message, code=code)
 
-    def _see_again_in(self, messages: Sequence[Message], seconds: int) -> None:
-        if not messages:
-            return
-        failed = self._batch(
-            messages, lambda entries: self._client.change_message_visibility_batch(**entries), VisibilityTimeout=seconds
-        )
-        for message, code in failed:
-            log.info("message not kept", queue=self.name, message=message, seconds=seconds, code=code)
-
     def _batch(
         self, messages: Sequence[Message], call: Callable[[dict[str, Any]], Any], **more: int
     ) -> list[tuple[str, str]]:
         """One call about up to ten messages; the ids of those that it failed for, each with the code that says why."""
+        if not messages:
+            return []
         entries = [{"Id": str(index), "ReceiptHandle": each.receipt, **more} for index, each in enumerate(messages)]
         try:
             answer = call({"QueueUrl": self._url, "Entries": entries})

@@ -23,6 +23,7 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 # Less than the process has to end in, and more than a queue is waited for.
 LEAVE_SECONDS = 8.0
+_HEED_SECONDS = 0.5
 
 
 def keep_open(door: Door, stop: threading.Event, first_pause_seconds: float = FIRST_PAUSE_SECONDS) -> None:
@@ -46,8 +47,10 @@ def listen(doors: Sequence[Door], stop: threading.Event, leave_seconds: float = 
     Where one fails in an unforeseen way all are closed and its error is raised: the supervisor starts the process anew.
     """
     running = {_in_a_thread(door, stop): door for door in doors}
-    wait(running, return_when=FIRST_COMPLETED)
-    stop.set()
+    # A signal's handler interrupts this thread: waiting for `stop` itself, it could hold what setting it needs.
+    while not stop.is_set():
+        if wait(running, timeout=_HEED_SECONDS, return_when=FIRST_COMPLETED).done:
+            stop.set()
     done, late = wait(running, timeout=leave_seconds)
     for ended in late:
         # What it received and did not finish comes again, to the next process.
@@ -96,7 +99,12 @@ def _doors(settings: Settings, stop: threading.Event) -> list[Door]:
     doors: list[Door] = []
     if settings.watch_seconds > 0:
         doors += watch_doors(
-            services.routes, services.store, services.ledger, services.hints.hint, settings.watch_seconds
+            services.routes,
+            services.store,
+            services.ledger,
+            services.hints.hint,
+            settings.watch_seconds,
+            services.clock,
         )
     intake = Intake(services.ledger, services.store, services.routes, services.hints.hint, services.clock)
     doors += [QueueDoor(queue, intake, services.clock, stop) for queue in bucket_queues(settings)]

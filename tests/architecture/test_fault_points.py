@@ -46,6 +46,7 @@ def test_the_check_sees_a_write_without_its_fault_points(tmp_path, body):
     [
         "services.store.create_bucket('b')",
         "self._client.delete_message_batch()",
+        "self._client.change_message_visibility_batch()",
         "client.get('x')",
         "app.send_task('x')",
     ],

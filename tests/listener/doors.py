@@ -30,6 +30,14 @@ def routes(*buckets: str) -> RouteTable:
     )  # fmt: skip
 
 
+def wait_until(done: Callable[[], bool]) -> None:
+    """Wait for something that happens by itself."""
+    until = time.monotonic() + WAIT_SECONDS
+    while not done():
+        assert time.monotonic() < until, "it did not come to that in time"
+        time.sleep(0.05)
+
+
 class OpenDoor:
     """A door at a queue, with what it hinted and a ledger that can be asked what it recorded."""
 
@@ -38,14 +46,18 @@ class OpenDoor:
         self.hints: list[tuple[str, State]] = []
         self.stop = threading.Event()
         self._ledger = ledger
-        intake = Intake(
+        self._intake = Intake(
             ledger,
             store if store is not None else InMemoryStore(),
             routes(bucket),
             lambda run, state: self.hints.append((run, state)),
             SystemClock(),
         )
-        self._door = QueueDoor(queue.opened(), intake, SystemClock(), self.stop)
+        self._door = self.opened_beside(queue)
+
+    def opened_beside(self, queue: Queue) -> QueueDoor:
+        """Another door of the same process."""
+        return QueueDoor(queue.opened(), self._intake, SystemClock(), self.stop)
 
     def look(self) -> float:
         return self._door.look()
@@ -84,19 +96,22 @@ class OtherLedger:
 
 
 class AwayLedger(OtherLedger):
-    """A ledger that is away for its next calls."""
+    """A ledger that answers the first so many checks and records, and is away for so many after these."""
 
-    def __init__(self, ledger: Ledger, failures: int) -> None:
+    def __init__(self, ledger: Ledger, failures: int, answers: int = 0) -> None:
         super().__init__(ledger, self._fail)
-        self.failures = failures
+        self._answers = answers
+        self._failures = failures
 
     def check(self):
         self._fail()
         self._ledger.check()
 
     def _fail(self):
-        if self.failures:
-            self.failures -= 1
+        if self._answers:
+            self._answers -= 1
+        elif self._failures:
+            self._failures -= 1
             raise LedgerUnavailable("The ledger is away.")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from config.routes import RouteTable
 from headrace.errors import LedgerError, LedgerUnavailable, StorageRefused, StorageUnavailable
@@ -18,8 +19,11 @@ from headrace.ledger.records import RunFilter
 from headrace.routing import Route
 from headrace.states import State
 from headrace.storage.s3 import S3Store, s3_client
+from tests.listener.doors import OpenDoor, recorded_keys, s3_message, s3_record, wait_until
+from tests.clocks import ManualClock
 from tests.memory_store import InMemoryStore
 from workers.listener import keep_open, listen
+from workers.stack.processes import LISTENER
 from workers.watch_door import watch_doors
 
 PROJECT = Path(__file__).parents[2]
@@ -86,6 +90,53 @@ def test_stopping_does_not_wait_for_the_next_look():
     asked.join()
 
 
+def test_what_is_under_way_is_finished_before_the_listener_ends():
+    stop = threading.Event()
+    finished = []
+
+    class Busy:
+        name = "busy"
+
+        def look(self) -> float:
+            stop.set()
+            threading.Event().wait(0.2)
+            finished.append("batch")
+            return 0.0
+
+    listen([Busy()], stop)
+    assert finished == ["batch"]
+
+
+def test_a_door_that_hangs_does_not_keep_the_listener_from_ending():
+    stop, released = threading.Event(), threading.Event()
+
+    class Hanging:
+        name = "hanging"
+
+        def look(self) -> float:
+            stop.set()
+            released.wait(30)
+            return 0.0
+
+    with capture_logs() as logs:
+        listen([Hanging()], stop, leave_seconds=0.1)
+    released.set()
+    assert [line["door"] for line in logs if line["event"] == "door did not close in time"] == ["hanging"]
+
+
+def test_what_arrives_in_the_last_long_poll_is_given_back(each_cloud, ledger):
+    queue = each_cloud.make_queue(visibility_seconds=60)
+    door = OpenDoor(queue, "inbox", ledger=ledger)
+    looking = threading.Thread(target=door.look)
+    looking.start()
+    door.stop.set()
+    queue.tell(s3_message(s3_record("inbox", "in/a.pdf")))
+    looking.join(15)
+    assert not looking.is_alive()
+    assert queue.visible() == 1
+    assert door.keys() == []
+
+
 def test_a_door_for_each_watched_prefix_records_what_a_route_takes(ledger):
     def route(name: str, prefix: str, suffix: str) -> Route:
         return Route(
@@ -98,7 +149,7 @@ def test_a_door_for_each_watched_prefix_records_what_a_route_takes(ledger):
         store.put("inbox", key, key.encode())
     hints: list[tuple[str, State]] = []
     table = RouteTable((route("pdf", "in/", ".pdf"), route("png", "in/deep/", ".png")))
-    doors = watch_doors(table, store, ledger, lambda run, state: hints.append((run, state)), 7.0)
+    doors = watch_doors(table, store, ledger, lambda run, state: hints.append((run, state)), 7.0, ManualClock())
     assert [door.name for door in doors] == ["s3://inbox/in/"]
     assert doors[0].look() == 7.0
     runs = ledger.runs(RunFilter(), limit=10)
@@ -180,6 +231,26 @@ def test_the_process_records_drops_survives_a_kill_and_stops_when_asked(
     assert "listener stopped" in log
     assert s3_server.secret_key not in log
     assert "valkey-of-the-tests" not in log
+
+
+def test_a_queue_that_is_missing_stops_neither_the_others_nor_watching(
+    started, ledger, s3_server, s3_bucket, cloud, tmp_path
+):
+    queue = cloud.make_queue(visibility_seconds=5)
+    store_of(s3_server).put(s3_bucket, "in/watched.pdf", b"%PDF")
+    queue.tell(s3_message(s3_record(s3_bucket, "in/told.pdf")), "no json")
+    process = started(
+        HEADRACE_SQS_QUEUE_URLS=f"{queue.url}-not {queue.url}",
+        HEADRACE_SQS_ENDPOINT=cloud.endpoint,
+    )
+    wait_for_runs(ledger, 2)
+    wait_until(lambda: queue.messages() == 0)
+    assert recorded_keys(ledger) == ["in/told.pdf", "in/watched.pdf"]
+    assert ledger.parked_count() == 1
+    # It waits for messages at this moment, and ends all the same within its grace.
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(LISTENER.grace_seconds) == 0
+    assert "HEADRACE_SQS_QUEUE_URLS" in (tmp_path / "log").read_text()
 
 
 def test_without_a_broker_documents_are_recorded_all_the_same(started, ledger, s3_server, s3_bucket):
