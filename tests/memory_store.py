@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
+from typing import BinaryIO
 
 from headrace.errors import ObjectNotFound, PreconditionFailed
 from headrace.storage import ObjectHead
@@ -64,7 +65,7 @@ class InMemoryStore:
         self,
         bucket: str,
         key: str,
-        body: bytes,
+        body: bytes | BinaryIO,
         *,
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
@@ -72,6 +73,7 @@ class InMemoryStore:
         if_none_match: bool = False,
     ) -> str:
         self._note("put", key)
+        content = body if isinstance(body, bytes) else body.read()
         with self._lock:
             versions = self._buckets.setdefault(bucket, {}).get(key, [])
             if if_none_match and versions:
@@ -81,15 +83,15 @@ class InMemoryStore:
             self._writes += 1
             head = ObjectHead(
                 key=key,
-                etag=md5(body).hexdigest(),
-                size=len(body),
+                etag=md5(content).hexdigest(),
+                size=len(content),
                 last_modified=self.now().astimezone(UTC).replace(microsecond=0),
                 version_id=f"v{self._writes:08}" if bucket in self.versioned else None,
                 metadata={name.lower(): value for name, value in (metadata or {}).items()},
                 content_type=content_type,
             )
             kept = versions if bucket in self.versioned else []
-            self._buckets[bucket][key] = [*kept, _Stored(head, bytes(body))]
+            self._buckets[bucket][key] = [*kept, _Stored(head, content)]
             return head.etag
 
     def list(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[list[ObjectHead]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol, Self
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 
 class Location(NamedTuple):
@@ -77,14 +77,17 @@ class ObjectStore(Protocol):
         self,
         bucket: str,
         key: str,
-        body: bytes,
+        body: bytes | BinaryIO,
         *,
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: bool = False,
     ) -> str:
-        """Write, and return the new eTag; PreconditionFailed (on 409 and 412) where the condition fails."""
+        """Write, and return the new eTag; PreconditionFailed (on 409 and 412) where the condition fails.
+
+        A file is read in pieces, from where it stands.
+        """
         ...
 
     def list(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[list[ObjectHead]]:

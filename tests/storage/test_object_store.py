@@ -50,6 +50,15 @@ def bucket(store: ObjectStore, s3_bucket: str) -> str:
     return s3_bucket
 
 
+def test_a_file_is_put_without_being_read_as_a_whole(store, bucket, tmp_path):
+    (tmp_path / "a.pdf").write_bytes(b"content")
+    with (tmp_path / "a.pdf").open("rb") as body:
+        etag = store.put(bucket, "from/file.pdf", body)
+    head = store.head(bucket, "from/file.pdf")
+    assert (head.etag, head.size) == (etag, 7)
+    assert store.read(bucket, "from/file.pdf") == b"content"
+
+
 def test_what_is_put_is_read_again(store, bucket):
     etag = store.put(bucket, "a/b.pdf", b"content", content_type="application/pdf", metadata={"Order": "7"})
     head = store.head(bucket, "a/b.pdf")

@@ -35,11 +35,11 @@ def drop(
     store = session_of(context).services.store
     dropped = []
     for file, key in keys_for(files, target.key):
-        body = file.read_bytes()
         content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        fault_point("drop.put.before")
-        etag = store.put(target.bucket, key, body, content_type=content_type)
-        fault_point("drop.put.after")
+        with file.open("rb") as body:
+            fault_point("drop.put.before")
+            etag = store.put(target.bucket, key, body, content_type=content_type)
+            fault_point("drop.put.after")
         dropped.append({"file": str(file), "url": str(Place(target.bucket, key)), "etag": etag})
         if not json:
             say(f"{shown(str(file))} → {shown(dropped[-1]['url'])}")
