@@ -60,9 +60,8 @@ def take(form: FormData, folder: Path, *, by_link: bool) -> Uploads:
             on_trouble.callback(path.unlink, missing_ok=True)
             try:
                 with path.open("wb") as file:
+                    # Written, not synced: this outlasts the process, and that is enough for invented pages.
                     write(file)
-                    file.flush()
-                    os.fsync(file.fileno())
                 good.append(_counted(name, path, wanted))
             except BadUpload as error:
                 # Only in a list of links is one bad document not the end of all.
