@@ -103,8 +103,8 @@ def _doors(settings: Settings, stop: threading.Event) -> list[Door]:
             services.store,
             services.ledger,
             services.hints.hint,
-            settings.watch_seconds,
-            services.clock,
+            every_seconds=settings.watch_seconds,
+            clock=services.clock,
         )
     intake = Intake(services.ledger, services.store, services.routes, services.hints.hint, services.clock)
     doors += [QueueDoor(queue, intake, services.clock, stop) for queue in bucket_queues(settings)]

@@ -19,6 +19,7 @@ from headrace.errors import (
     StorageUnavailable,
 )
 from headrace.storage import ObjectHead
+from headrace.storage.listing import read_entries
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,7 +46,7 @@ def s3_client(
     Without keys the usual AWS chain (environment, profile, role) gives them. May be shared between
     threads, not between processes.
     """
-    return boto3.session.Session().client(
+    client: S3Client = boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint_url,
         region_name=region,
@@ -64,6 +65,8 @@ def s3_client(
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.events.register("before-parse.s3.ListObjectsV2", read_entries)
+    return client
 
 
 class S3Store:

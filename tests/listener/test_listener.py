@@ -19,8 +19,8 @@ from headrace.ledger.records import RunFilter
 from headrace.routing import Route
 from headrace.states import State
 from headrace.storage.s3 import S3Store, s3_client
-from tests.listener.doors import OpenDoor, recorded_keys, s3_message, s3_record, wait_until
 from tests.clocks import ManualClock
+from tests.listener.doors import OpenDoor, recorded_keys, s3_message, s3_record, wait_until
 from tests.memory_store import InMemoryStore
 from workers.listener import keep_open, listen
 from workers.stack.processes import LISTENER
@@ -149,7 +149,9 @@ def test_a_door_for_each_watched_prefix_records_what_a_route_takes(ledger):
         store.put("inbox", key, key.encode())
     hints: list[tuple[str, State]] = []
     table = RouteTable((route("pdf", "in/", ".pdf"), route("png", "in/deep/", ".png")))
-    doors = watch_doors(table, store, ledger, lambda run, state: hints.append((run, state)), 7.0, ManualClock())
+    doors = watch_doors(
+        table, store, ledger, lambda run, state: hints.append((run, state)), every_seconds=7.0, clock=ManualClock()
+    )
     assert [door.name for door in doors] == ["s3://inbox/in/"]
     assert doors[0].look() == 7.0
     runs = ledger.runs(RunFilter(), limit=10)

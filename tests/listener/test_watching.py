@@ -16,7 +16,8 @@ from headrace.ledger import Ledger
 from headrace.ledger.records import Recorded
 from headrace.states import State
 from headrace.storage.s3 import S3Store, s3_client
-from headrace.storage.watching import LONGEST_STRETCH, MOST_RECORDED, Watch
+from headrace.storage.stretches import LONGEST_STRETCH
+from headrace.storage.watching import MOST_RECORDED, Watch
 from tests.clocks import ManualClock
 from tests.memory_store import InMemoryStore
 

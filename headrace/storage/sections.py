@@ -1,0 +1,128 @@
+"""The parts of a long listing that can be listed side by side, each from one key on to another.
+
+A section begins behind a key that a listing can begin behind, whether it still exists or not. Where a section ends
+is told by comparing keys, in the order in which the store lists them: nobody says which that is, so it is taken from
+what the store has listed, and while both are possible a key counts as behind another only if it is so in both.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+SECTION_KEYS = 5000
+"""How many keys a section has about; a prefix with fewer is listed in one piece."""
+
+
+def _by_bytes(key: str) -> str:
+    # Python compares texts by code point, which is the order of their UTF-8.
+    return key
+
+
+def _by_folders(key: str) -> str:
+    return key.replace("/", "\0")
+
+
+class KeyOrder:
+    """The order in which a store lists: by the bytes of the keys (S3), or folder by folder (SeaweedFS)."""
+
+    def __init__(self) -> None:
+        self._possible: tuple[Callable[[str], str], ...] = (_by_bytes, _by_folders)
+        self._learning = threading.Lock()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all that was listed came in one of these orders."""
+        return bool(self._possible)
+
+    def notice(self, earlier: str, later: str) -> None:
+        """Learn from two keys of which one was listed before the other."""
+        if all(place(earlier) <= place(later) for place in self._possible):
+            return
+        with self._learning:
+            self._possible = tuple(place for place in self._possible if place(earlier) <= place(later))
+
+    def is_behind(self, key: str, last: str) -> bool:
+        """Whether nothing that is listed after this key belongs to a section that ends with `last`."""
+        # Behind an object "a" SeaweedFS begins with what comes after "a/…", which so belongs to the section before.
+        return all(place(key) > place(last) for place in self._possible) and not key.startswith(f"{last}/")
+
+
+class Mark(NamedTuple):
+    """A key at which a section may be cut, and how many keys the section has up to it."""
+
+    key: str
+    listed: int
+
+
+@dataclass(eq=False)
+class Section:
+    """What is listed behind the key `after`, up to the key `until`; without one, to the end.
+
+    `unchanged` are the digests of the last listing; the other fields are of the listing that is under way:
+    `cursor` is the last key that was dealt with.
+    """
+
+    after: str = ""
+    until: str | None = None
+    unchanged: frozenset[bytes] = frozenset()
+    size: int = 0
+    cursor: str = ""
+    seen: set[bytes] = field(default_factory=set)
+    listed: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    is_done: bool = False
+
+    def deal_with(self, digest: bytes, place: str, keys: int) -> None:
+        """Note that so many keys up to this place were dealt with."""
+        self.seen.add(digest)
+        self.cursor = place
+        self.listed += keys
+        last = self.marks[-1].listed if self.marks else 0
+        # All orders agree about where a key of ASCII alone stands. To its start a listing cannot begin.
+        if self.listed - last >= SECTION_KEYS and place.isascii() and place != self.after:
+            self.marks.append(Mark(place, self.listed))
+
+    def cut(self) -> "Iterator[Section]":
+        """The sections that are listed next instead of this one: more than one where it has many keys."""
+        marks = [mark for mark in self.marks if self.listed - mark.listed >= SECTION_KEYS // 2]
+        begin, dealt_with = self.after, 0
+        for mark in marks:
+            yield Section.begin(begin, mark.key, self.seen, mark.listed - dealt_with)
+            begin, dealt_with = mark
+        yield Section.begin(begin, self.until, self.seen, self.listed - dealt_with)
+
+    def joined(self, following: "Section") -> "Section":
+        """This section and the one behind it as one; neither has been begun."""
+        unchanged = self.unchanged | following.unchanged
+        return Section.begin(self.after, following.until, unchanged, self.size + following.size)
+
+    @classmethod
+    def begin(cls, after: str, until: str | None, unchanged: Collection[bytes], size: int) -> Self:
+        return cls(after, until, frozenset(unchanged), size, cursor=after)
+
+
+def begun_again(sections: Sequence[Section]) -> list[Section]:
+    """The sections for the next listing: large ones cut, small neighbours joined; one that failed goes on."""
+    following: list[Section] = []
+    may_join = False
+    for section in sections:
+        if not section.is_done:
+            following.append(section)
+            may_join = False
+            continue
+        for new in section.cut():
+            if may_join and following[-1].size + new.size <= SECTION_KEYS:
+                following[-1] = following[-1].joined(new)
+            else:
+                following.append(new)
+            may_join = True
+    return following
+
+
+def whole(sections: Sequence[Section]) -> Section:
+    """The whole listing as one section that has not been begun."""
+    unchanged = set[bytes]()
+    for section in sections:
+        unchanged |= section.seen if section.is_done else section.seen | section.unchanged
+    return Section.begin("", None, unchanged, sum(section.size for section in sections))
