@@ -139,9 +139,9 @@ def test_a_window_has_a_limit_of_time():
     clock = ManualClock()
 
     def slow():
-        yield b'{"moderated_images": [{"id": "a"},' + b" " * 70_000
+        yield b'{"moderated_images": [{"id": "a"},' + b" " * 300_000
         clock.sleep(WINDOW_SECONDS)
-        yield b'{"id": "b"}]}' + b" " * 70_000
+        yield b'{"id": "b"}]}' + b" " * 300_000
 
     records = window(Arriving(slow()), clock)
     assert next(records) == {"id": "a"}
