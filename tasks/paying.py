@@ -1,20 +1,25 @@
 """Submitting to a provider that charges: nothing is sent twice, and what is in doubt is held.
 
 The order of writes is the guarantee: intent in the ledger, note in the bucket (the fence), request,
-answer in the bucket, note, ledger. docs/architecture.md tells why; docs/providers/nanonets.md has the outcomes.
+answer in the bucket, note, ledger. A copy that the provider needs is prepared before the first of them.
+docs/architecture.md tells why; docs/providers/nanonets.md has the outcomes.
 """
 
 import secrets
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 
 from headrace.document import SubmissionKey
 from headrace.errors import (
+    ConfigurationError,
     DocumentGone,
     DocumentReplaced,
     InDoubt,
+    NotSent,
     PermanentError,
     StaleClaim,
     StorageError,
@@ -23,20 +28,29 @@ from headrace.errors import (
 )
 from headrace.ledger.records import Advance, Submission, SubmissionChange
 from headrace.prediction import Prediction
-from headrace.providers import Answer, Job, Provider, Request
-from headrace.routing import SEND_WITHIN, Route, metadata_of
+from headrace.providers import Answer, Job, Provider, Request, Source
+from headrace.routing import SEND_WITHIN, metadata_of, page_numbers, pages_sent
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
-from headrace.storage.notes import Adopt, Doubt, Granted, Note
-from headrace.storage.source import StoredSource, head_of
+from headrace.storage.notes import Adopt, Doubt, Fenced, Granted, Note
+from headrace.storage.source import head_of
 from tasks.outcomes import answered, predicted
+from tasks.sources import source_for
 from tasks.step import Held
 
 log = structlog.get_logger()
 
+
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
 MOST_ATTEMPTS = 10
+
+
+class Outgoing(NamedTuple):
+    """All that a provider is given."""
+
+    source: Source
+    request: Request
 
 
 def pause_after(attempts: int) -> timedelta | None:
@@ -60,7 +74,8 @@ def submit(held: Held, provider: Provider) -> None:
     elif known is not None and known.state is SubmissionState.IN_DOUBT:
         _in_doubt(held, key, known.reason or Reason.IN_DOUBT, "Whether the provider took it is still not known.")
     else:
-        _fence_and_send(held, provider, location, key)
+        begun = known is not None and known.state is SubmissionState.INTENDED
+        _fence_and_send(held, provider, location, key, begun=begun)
 
 
 def _key(held: Held, earlier: Sequence[Submission]) -> SubmissionKey:
@@ -74,30 +89,75 @@ def _key(held: Held, earlier: Sequence[Submission]) -> SubmissionKey:
     return SubmissionKey(run.document.id, run.number, held.route.provider, "all", n)
 
 
-def _fence_and_send(held: Held, provider: Provider, location: Location, key: SubmissionKey) -> None:
+def _fence_and_send(held: Held, provider: Provider, location: Location, key: SubmissionKey, *, begun: bool) -> None:
+    """Make ready what is to be sent, then take the fence and send it.
+
+    What cannot be made ready costs nothing and leaves no intent; `begun` says that an earlier worker left one.
+    """
+    with ExitStack() as until_sent:
+        try:
+            head = head_of(held.services.store, held.document)
+            source = until_sent.enter_context(source_for(held, head, provider))
+        except NotSent as error:
+            _put_off(held, None, error.reason, str(error))
+        except (PermanentError, ConfigurationError) as error:
+            if not begun:
+                raise
+            _settle_what_was_begun(held, location, key, error)
+        else:
+            match _fenced(held, location, key):
+                case Adopt(job=job):
+                    log.info("submission adopted", submission=str(key))
+                    _accepted(held, key, Job(job, held.route.model))
+                case Doubt(detail=detail):
+                    _in_doubt(held, key, Reason.WORKER_DIED, detail)
+                case Granted(note=granted):
+                    _send(held, provider, location, granted, Outgoing(source, _request(held, granted, head)))
+
+
+def _fenced(held: Held, location: Location, key: SubmissionKey) -> Fenced:
+    """Commit the intent, then ask the note in the bucket whether this attempt may be sent."""
     services, run, route = held.services, held.run, held.route
     services.marker.check(location)
-    head = head_of(services.store, run.document)
+    pages = None if run.pages is None else pages_sent(run.pages, route)
     send_before = services.clock.now() + SEND_WITHIN
     intent = services.ledger.intend(
-        held.claim, key, route.lane, run.mode or Mode.ASYNC, pages=run.pages, send_before=send_before
+        held.claim, key, route.lane, run.mode or Mode.ASYNC, pages=pages, send_before=send_before
     )
     note = Note.of(intent, run=run, route=route, nonce=secrets.token_hex(8), at=services.clock.now())
-    match services.notes.fence(location, note):
+    return services.notes.fence(location, note)
+
+
+def _settle_what_was_begun(
+    held: Held, location: Location, key: SubmissionKey, error: PermanentError | ConfigurationError
+) -> None:
+    """Nothing can be sent any more, but an earlier worker may have sent it: that counts for more than the error."""
+    match _fenced(held, location, key):
         case Adopt(job=job):
             log.info("submission adopted", submission=str(key))
-            _accepted(held, key, Job(job, route.model))
+            _accepted(held, key, Job(job, held.route.model))
         case Doubt(detail=detail):
             _in_doubt(held, key, Reason.WORKER_DIED, detail)
         case Granted(note=granted):
-            _send(held, provider, location, granted, head)
+            _refused(held, location, granted, error)
 
 
-def _send(held: Held, provider: Provider, location: Location, note: Note, head: ObjectHead) -> None:
+def _refused(held: Held, location: Location, note: Note, error: PermanentError | ConfigurationError) -> None:
+    """The attempt certainly was not paid, and trying again would not help; who is to end the run otherwise is told."""
+    reason = error.reason if isinstance(error, PermanentError) else Reason.CONFIGURATION
+    held.services.notes.refused(location, note, reason, held.services.clock.now())
+    if isinstance(error, DocumentGone | DocumentReplaced):
+        # The caller ends the run as removed or superseded.
+        raise error
+    change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=reason)
+    held.advance(Advance(State.FAILED, reason, str(error)), change)
+
+
+def _send(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
     """Send, and write down how it ended; also where another worker took us for dead meanwhile."""
     services, key = held.services, SubmissionKey.parse(note.key)
     try:
-        _send_and_settle(held, provider, location, note, head)
+        _send_and_settle(held, provider, location, note, outgoing)
     except StaleClaim:
         # The other one found a note without an outcome and may have held the run; now the note has one.
         hint = services.ledger.reopen_doubt(key)
@@ -107,24 +167,19 @@ def _send(held: Held, provider: Provider, location: Location, note: Note, head: 
         raise
 
 
-def _send_and_settle(held: Held, provider: Provider, location: Location, note: Note, head: ObjectHead) -> None:
+def _send_and_settle(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
     services, key = held.services, SubmissionKey.parse(note.key)
     try:
-        result = provider.submit(_source(held, head, provider), _request(held, note, head))
+        result = provider.submit(*outgoing)
     except InDoubt as error:
         _in_doubt(held, key, error.reason, str(error))
-    except (DocumentGone, DocumentReplaced) as error:
-        # The body was not whole, so nothing was taken; the caller ends the run as removed or superseded.
-        services.notes.refused(location, note, error.reason, services.clock.now())
-        raise
     except PermanentError as error:
-        services.notes.refused(location, note, error.reason, services.clock.now())
-        change = SubmissionChange(key, SubmissionState.REJECTED, reason=error.reason)
-        held.advance(Advance(State.FAILED, error.reason, str(error)), change)
+        # Where the document is gone or replaced, the body was not whole, so nothing was taken either.
+        _refused(held, location, note, error)
     except (TransientError, StorageError) as error:
         reason = error.reason if isinstance(error, TransientError) else Reason.STORAGE
         services.notes.refused(location, note, reason, services.clock.now())
-        _put_off(held, key, reason, str(error))
+        _put_off(held, SubmissionChange(key, SubmissionState.REJECTED, reason=reason), reason, str(error))
     else:
         if isinstance(result, Job):
             _note_job(held, location, note, result)
@@ -133,28 +188,19 @@ def _send_and_settle(held: Held, provider: Provider, location: Location, note: N
             _keep_answer(held, location, note, key, result)
 
 
-def _source(held: Held, head: ObjectHead, provider: Provider) -> StoredSource:
-    services, document, route = held.services, held.document, held.route
-    url = None
-    if route.send == "url" and document.version_id is not None and provider.capabilities.urls:
-        url = services.store.presign(
-            document.bucket,
-            document.key,
-            version_id=document.version_id,
-            valid_for=route.link_time,
-        )
-    return StoredSource(services.store, document, head.size, held.run.media_type or "", url)
-
-
 def _request(held: Held, note: Note, head: ObjectHead) -> Request:
-    route: Route = held.route
+    run, route = held.run, held.route
     return Request(
         key=SubmissionKey.parse(note.key),
         model=route.model,
-        mode=held.run.mode or Mode.ASYNC,
+        mode=run.mode or Mode.ASYNC,
         send_before=note.send_before,
         metadata=metadata_of(route, held.document.key, head.metadata),
         rules=route.fields,
+        language=route.language,
+        text_only=route.text_only,
+        page_numbers=route.pages_to_process if run.pages is None else page_numbers(run.pages, route),
+        as_base64=route.send == "base64",
     )
 
 
@@ -198,11 +244,10 @@ def _accepted(held: Held, key: SubmissionKey, job: Job) -> None:
         held.services.hints.poll(hint, first.total_seconds())
 
 
-def _put_off(held: Held, key: SubmissionKey, reason: Reason, detail: str) -> None:
+def _put_off(held: Held, change: SubmissionChange | None, reason: Reason, detail: str) -> None:
     """Nothing was taken: wait and send again under the same key, or fail after the last attempt."""
     attempts = held.run.attempts + 1
     pause = pause_after(attempts)
-    change = SubmissionChange(key, SubmissionState.REJECTED, reason=reason)
     if pause is None:
         text = f"{detail} It was tried {attempts} times; `headrace retry` tries again."
         held.advance(Advance(State.FAILED, reason, text), change)

@@ -5,12 +5,21 @@ from typing import Any
 
 import structlog
 
+from config.routes import passwords_of
 from headrace.document import Document
-from headrace.errors import DocumentGone, DocumentReplaced, NoRoute, ObjectNotFound, PermanentError, UnsupportedType
+from headrace.errors import (
+    ConfigurationError,
+    DocumentGone,
+    DocumentReplaced,
+    NoRoute,
+    ObjectNotFound,
+    PermanentError,
+)
 from headrace.ledger.records import Advance
 from headrace.pages import PageCount
+from headrace.preparation import preparation_for
 from headrace.routing import Route, choose_mode, choose_route, refuse_large
-from headrace.states import Mode, State
+from headrace.states import Mode, Reason, State
 from headrace.storage.source import StoredSource, head_of
 from tasks.hints import ROUTE
 from tasks.services import Services
@@ -38,6 +47,8 @@ def route(held: Held) -> None:
         held.advance(Advance(State.SUPERSEDED, error.reason, str(error), facts=facts))
     except PermanentError as error:
         held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts))
+    except ConfigurationError as error:
+        held.advance(Advance(State.FAILED, Reason.CONFIGURATION, str(error), facts=facts))
 
 
 def _facts(chosen: Route) -> dict[str, Any]:
@@ -61,18 +72,21 @@ def _counted(held: Held, chosen: Route) -> dict[str, Any]:
     refuse_large(seen, chosen)
     count = _count(services, seen, head.size, chosen)
     capabilities = services.provider(chosen.lane).capabilities
-    if count.media_type not in capabilities.media_types:
-        raise UnsupportedType(
-            f"The content is {count.media_type}; {chosen.provider} takes "
-            f"{', '.join(sorted(capabilities.media_types))}. "
-            "Convert it, or send it by another route."
-        )
+    preparation = preparation_for(count, chosen, capabilities)
     mode = choose_mode(count.pages, chosen) if capabilities.asynchronous else _within_limit(count, chosen)
-    log.info("document routed", route=chosen.name, pages=count.pages, source=count.source, mode=str(mode))
+    log.info(
+        "document routed",
+        route=chosen.name,
+        pages=count.pages,
+        source=count.source,
+        mode=str(mode),
+        preparation=None if preparation is None else str(preparation),
+    )
     return {
         "pages": count.pages,
         "pages_source": count.source,
         "media_type": count.media_type,
+        "preparation": preparation,
         "mode": mode,
         "attempts": 0,
     }
@@ -85,7 +99,8 @@ def _within_limit(count: PageCount, chosen: Route) -> Mode:
 
 def _count(services: Services, document: Document, size: int, chosen: Route) -> PageCount:
     source = StoredSource(services.store, document, size, "")
-    return services.counter.count(source.read_range, size, most_pages=chosen.most_pages)
+    passwords = passwords_of(chosen, services.settings)
+    return services.counter.count(source.read_range, size, most_pages=chosen.most_pages, passwords=passwords)
 
 
 def record_what_is_there(services: Services, document: Document) -> None:

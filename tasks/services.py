@@ -9,6 +9,7 @@ from headrace.counting import PageCounter
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
+from headrace.preparing import Preparer
 from headrace.providers import Provider
 from headrace.routing import Lane
 from headrace.storage import ObjectStore
@@ -40,6 +41,8 @@ class Services(Protocol):
     def exporter(self) -> Exporter: ...
     @property
     def counter(self) -> PageCounter: ...
+    @property
+    def preparer(self) -> Preparer: ...
     @property
     def hints(self) -> Hints: ...
 

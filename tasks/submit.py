@@ -10,11 +10,12 @@ from headrace.prediction import Prediction
 from headrace.providers import Answer, Provider, Request, Source
 from headrace.states import Mode, State, SubmissionState
 from headrace.storage import Location
-from headrace.storage.source import StoredSource, head_of
+from headrace.storage.source import head_of
 from tasks import paying
 from tasks.hints import SUBMIT
 from tasks.outcomes import predicted
 from tasks.route import record_what_is_there
+from tasks.sources import source_for
 from tasks.step import Held, step
 
 FREE_DEADLINE = timedelta(seconds=120)
@@ -61,12 +62,12 @@ def _read_next_part(held: Held, provider: Provider) -> None:
         return
     key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
     first, last = part_pages(part) or (1, counted)
-    send_before = services.clock.now() + FREE_DEADLINE
-    services.ledger.intend(
-        held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before, paid=False
-    )
-    head = head_of(services.store, run.document)
-    answer = _asked(provider, StoredSource(services.store, run.document, head.size, run.media_type or ""), held, key)
+    with source_for(held, head_of(services.store, run.document), provider) as source:
+        send_before = services.clock.now() + FREE_DEADLINE
+        services.ledger.intend(
+            held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before, paid=False
+        )
+        answer = _asked(provider, source, held, key)
     prediction = services.answers.keep(location, key, answer.raw, answer.prediction)
     change = SubmissionChange(key, SubmissionState.ANSWERED, pages=len(prediction.pages))
     if next_part(counted, part_length, last) is None:

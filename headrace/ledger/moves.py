@@ -36,6 +36,7 @@ FACTS = frozenset(
         "media_type",
         "pages",
         "pages_source",
+        "preparation",
         "cost",
         "marks",
         "attempts",

@@ -7,11 +7,13 @@ from typing import Any
 
 from config.lanes import LaneSettings
 from config.routes import RouteTable
+from config.settings import Settings
 from headrace.counting import PageCounter
 from headrace.document import Document
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
+from headrace.preparing import Preparer
 from headrace.routing import Route
 from headrace.states import State
 from headrace.storage.answers import Answers
@@ -67,6 +69,8 @@ class World:
     counter: PageCounter
     store: InMemoryStore = field(default_factory=InMemoryStore)
     app: RecordingApp = field(default_factory=RecordingApp)
+    settings: Settings = field(default_factory=Settings)
+    preparer: Preparer = field(default_factory=Preparer)
 
     def __post_init__(self) -> None:
         self.hints = Hints(self.app, self.clock)

@@ -1,0 +1,39 @@
+"""What a provider is given to read: the stored document, or a copy that was prepared for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.routes import passwords_of
+from headrace.providers import Provider, Source
+from headrace.states import Preparation
+from headrace.storage import ObjectHead
+from headrace.storage.source import StoredSource
+from tasks.step import Held
+
+
+@contextmanager
+def source_for(held: Held, head: ObjectHead, provider: Provider) -> Iterator[Source]:
+    """The document as the run's provider takes it; a copy is gone when the block ends.
+
+    Raises what `headrace.preparing` does; ConfigurationError too where a password that the route names is not in the
+    settings any more.
+    """
+    services, run = held.services, held.run
+    stored = StoredSource(services.store, run.document, head.size, run.media_type or "", _link(held, provider))
+    if run.preparation is None:
+        yield stored
+        return
+    passwords = passwords_of(held.route, services.settings) if run.preparation is Preparation.DECRYPT else ()
+    counted = run.pages if run.pages_source == "walked" else None
+    with services.preparer.prepared(stored, run.preparation, pages=counted, passwords=passwords) as copy:
+        yield copy
+
+
+def _link(held: Held, provider: Provider) -> str | None:
+    """Where the provider is to fetch the document itself: only what is stored, and exactly this version, has a link."""
+    document, route = held.document, held.route
+    if route.send != "url" or document.version_id is None or not provider.capabilities.urls:
+        return None
+    return held.services.store.presign(
+        document.bucket, document.key, version_id=document.version_id, valid_for=route.link_time
+    )
