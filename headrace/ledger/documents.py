@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from headrace.document import Document, run_id
 from headrace.errors import LedgerError
@@ -144,10 +144,10 @@ class _Recording:
                 new_documents.setdefault(one.id, one)
         self._insert(list(new_documents.values()))
         recorded = [self._record(one, new_documents) for one in self._told]
-        moved = [object_id for object_id, current in self._current.items() if current != before[object_id]]
-        for object_id in sorted(moved):
-            current = self._current[object_id]
-            self._tx.execute(update(objects).where(objects.c.id == object_id).values(current=current))
+        moved = sorted(object_id for object_id, current in self._current.items() if current != before[object_id])
+        if moved:
+            stands = update(objects).where(objects.c.id == bindparam("moved")).values(current=bindparam("stands"))
+            self._tx.execute(stands, [{"moved": each, "stands": self._current[each]} for each in moved])
         return recorded
 
     def _insert(self, new: Sequence[Document]) -> None:

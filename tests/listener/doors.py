@@ -30,9 +30,9 @@ def routes(*buckets: str) -> RouteTable:
     )  # fmt: skip
 
 
-def wait_until(done: Callable[[], bool]) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
     """Wait for something that happens by itself."""
-    until = time.monotonic() + WAIT_SECONDS
+    until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until, "it did not come to that in time"
         time.sleep(0.05)
@@ -53,14 +53,14 @@ class OpenDoor:
             lambda run, state: self.hints.append((run, state)),
             SystemClock(),
         )
-        self._door = self.opened_beside(queue)
+        self.door = self.opened_beside(queue)
 
     def opened_beside(self, queue: Queue) -> QueueDoor:
         """Another door of the same process."""
         return QueueDoor(queue.opened(), self._intake, SystemClock(), self.stop)
 
     def look(self) -> float:
-        return self._door.look()
+        return self.door.look()
 
     def look_until(self, done: Callable[[], bool]) -> None:
         until = time.monotonic() + WAIT_SECONDS
