@@ -83,7 +83,7 @@ BEAT = Process(
 
 LISTENER = Process(
     "listener",
-    "Watches the buckets, and the queue of their notifications where there is one.",
+    "Watches the buckets, and the queues of their notifications where there are any.",
     ("-m", "workers.listener"),
     grace_seconds=10.0,
 )
