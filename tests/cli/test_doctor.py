@@ -193,6 +193,8 @@ def test_what_the_store_refuses_names_the_right_that_is_missing(error, remedy, c
     ("status", "body", "grade", "words"),
     [
         (200, b'{"model_id": "samples"}', Grade.OK, "knows the model"),
+        (200, b'{"model_id": "samples", "state": 5}', Grade.OK, "knows the model"),
+        (200, b'{"model_id": "samples", "state": 4}', Grade.ADVICE, "not live: training"),
         (200, b"<html>", Grade.WRONG, "not the API"),
         (302, b"", Grade.WRONG, "not the API"),
         (401, b"{}", Grade.WRONG, "refuses the key"),
@@ -211,6 +213,23 @@ def test_a_key_is_judged_by_a_call_that_costs_nothing(status, body, grade, words
     assert "the-api-key" not in repr(finding)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "grade", "words"),
+    [
+        (200, b'{"models": []}', Grade.OK, "takes the key"),
+        (200, b"[]", Grade.OK, "takes the key"),
+        (200, b"<html>", Grade.WRONG, "not the API"),
+        (401, b"{}", Grade.WRONG, "refuses the key"),
+        (404, b"{}", Grade.WRONG, "not the API"),
+    ],
+)
+def test_a_key_is_judged_where_no_model_is_asked(status, body, grade, words):
+    with answering(status, body) as (address, asked):
+        finding = examine_nanonets(LANE._replace(model=""), SecretStr("the-api-key"), address)
+    assert (finding.grade, words in finding.found) == (grade, True), finding
+    assert [path for path, _ in asked] == ["/api/v2/OCR/Model/"]
+
+
 def test_the_simulator_is_told_apart_by_key_and_model(tmp_path):
     models = tmp_path / "models.toml"
     models.write_text('[[models]]\nid = "samples"\n')
@@ -221,12 +240,13 @@ def test_the_simulator_is_told_apart_by_key_and_model(tmp_path):
         address = f"http://127.0.0.1:{port}/api/v2"
         wait_for(f"http://127.0.0.1:{port}/simulator/health")
         right = examine_nanonets(LANE, SecretStr("the-api-key"), address)
+        no_model = examine_nanonets(LANE._replace(model=""), SecretStr("the-api-key"), address)
         wrong_key = examine_nanonets(LANE, SecretStr("another"), address)
         wrong_model = examine_nanonets(LANE._replace(model="unknown"), SecretStr("the-api-key"), address)
     finally:
         simulator.terminate()
         simulator.wait(20)
-    assert right.grade is Grade.OK
+    assert (right.grade, no_model.grade) == (Grade.OK, Grade.OK)
     assert "refuses the key" in wrong_key.found
     assert "no such model" in wrong_model.found
 
