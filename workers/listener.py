@@ -22,7 +22,7 @@ log = structlog.get_logger()
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 # Less than the process has to end in, and more than a queue is waited for.
-LEAVE_SECONDS = 8.0
+LEAVE_SECONDS = 7.0
 _HEED_SECONDS = 0.5
 
 
