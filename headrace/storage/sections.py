@@ -78,18 +78,17 @@ class Section:
         self.seen.add(digest)
         self.cursor = place
         self.listed += keys
-        last = self.marks[-1].listed if self.marks else 0
-        # All orders agree about where a key of ASCII alone stands. To its start a listing cannot begin.
-        if self.listed - last >= SECTION_KEYS and place.isascii() and place != self.after:
+        # Orders that nobody thought of mostly agree with these two about ASCII. A folder may not be begun behind.
+        if place.isascii() and not place.endswith("/") and place != self.after:
             self.marks.append(Mark(place, self.listed))
 
-    def cut(self) -> "Iterator[Section]":
-        """The sections that are listed next instead of this one: more than one where it has many keys."""
-        marks = [mark for mark in self.marks if self.listed - mark.listed >= SECTION_KEYS // 2]
+    def cut(self, keys: int) -> "Iterator[Section]":
+        """The sections, of about so many keys, that are listed next instead of this one."""
         begin, dealt_with = self.after, 0
-        for mark in marks:
-            yield Section.begin(begin, mark.key, self.seen, mark.listed - dealt_with)
-            begin, dealt_with = mark
+        for mark in self.marks:
+            if mark.listed - dealt_with >= keys and self.listed - mark.listed >= keys // 2:
+                yield Section.begin(begin, mark.key, self.seen, mark.listed - dealt_with)
+                begin, dealt_with = mark
         yield Section.begin(begin, self.until, self.seen, self.listed - dealt_with)
 
     def joined(self, following: "Section") -> "Section":
@@ -102,8 +101,8 @@ class Section:
         return cls(after, until, frozenset(unchanged), size, cursor=after)
 
 
-def begun_again(sections: Sequence[Section]) -> list[Section]:
-    """The sections for the next listing: large ones cut, small neighbours joined; one that failed goes on."""
+def begun_again(sections: Sequence[Section], keys: int) -> list[Section]:
+    """The sections for the next listing, of about so many keys each; one that is not done goes on."""
     following: list[Section] = []
     may_join = False
     for section in sections:
@@ -111,8 +110,8 @@ def begun_again(sections: Sequence[Section]) -> list[Section]:
             following.append(section)
             may_join = False
             continue
-        for new in section.cut():
-            if may_join and following[-1].size + new.size <= SECTION_KEYS:
+        for new in section.cut(keys):
+            if may_join and following[-1].size + new.size <= keys:
                 following[-1] = following[-1].joined(new)
             else:
                 following.append(new)

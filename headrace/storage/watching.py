@@ -13,7 +13,7 @@ from headrace.document import Document, is_keepable
 from headrace.errors import LedgerError, StorageError, TransientError
 from headrace.ledger.records import Recorded
 from headrace.storage import ObjectHead, ObjectStore
-from headrace.storage.sections import KeyOrder, Section, begun_again, whole
+from headrace.storage.sections import SECTION_KEYS, KeyOrder, Section, begun_again, whole
 from headrace.storage.stretches import digest, stretches
 
 log = structlog.get_logger()
@@ -67,17 +67,25 @@ class Watch:
     The first listing, and every stretch that changed, costs one query; what did not change costs none. A long
     listing is cut into sections, which are listed side by side from the second time on. The place up to which
     all was dealt with is kept in the ledger while a listing is under way, so that after a failure, or in another
-    process, it goes on there. Memory: one digest for a stretch, two keys for a section, a page for each thread.
+    process, it goes on there. Memory: a digest and a key for a stretch, a page and a stretch for each thread.
     """
 
     def __init__(
-        self, store: ObjectStore, ledger: WatchLedger, bucket: str, prefix: str, takes: Callable[[str], bool]
+        self,
+        store: ObjectStore,
+        ledger: WatchLedger,
+        bucket: str,
+        prefix: str,
+        takes: Callable[[str], bool],
+        *,
+        section_keys: int = SECTION_KEYS,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._bucket = bucket
         self._prefix = prefix
         self._takes = takes
+        self._section_keys = section_keys
         self._order = KeyOrder()
         self._sections: list[Section] = []
         self._saved = ""
@@ -104,7 +112,8 @@ class Watch:
             complete = False
             self._begin([whole(self._sections)])
         elif complete:
-            self._begin(begun_again(self._sections) if self._order.is_known else [whole(self._sections)])
+            known = self._order.is_known
+            self._begin(begun_again(self._sections, self._section_keys) if known else [whole(self._sections)])
         return Found(tuple(tally.recorded), tally.listed, tally.requests, complete, tuple(failures))
 
     def _begin(self, sections: list[Section]) -> None:
