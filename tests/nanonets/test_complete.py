@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headrace.providers.nanonets import answers, reading
+from headrace.providers.nanonets import bodies, reading
 from headrace.providers.nanonets.links import without_signed_links
 from tests.nanonets.captures import BY_FILE, CAPTURES, as_bytes, leaves, with_own_values
 
@@ -15,7 +15,7 @@ OPENAPI = Path(__file__).parents[3] / "shared/openapi/nanonets-ocr.yaml"
 
 def lost(body):
     """Where in a body a value stands that its prediction does not have."""
-    dumped = reading.prediction_of(answers.parse(as_bytes(body)), "m").model_dump()
+    dumped = reading.prediction_of(bodies.parse(as_bytes(body)), "m").model_dump()
     kept = {_spelled(value) for _, value in leaves(dumped)}
     return [
         path

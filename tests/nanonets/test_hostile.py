@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from headrace.exports.jsonl import write_jsonl
 from headrace.flattening import flatten, merge, text_of, words_of
 from headrace.prediction import Prediction
-from headrace.providers.nanonets import answers, reading
+from headrace.providers.nanonets import answers, bodies, reading
 from headrace.providers.nanonets.answers import UnreadableBody
 from tests.exports.rows import CONTEXT
 from tests.nanonets.captures import CAPTURES, as_bytes, leaves
@@ -32,7 +32,7 @@ PAGES_AT_MOST = 50
 def check(body):
     """Read a body in every way; what is read must be storable, and come back as it was stored."""
     try:
-        parsed = answers.parse(as_bytes(body))
+        parsed = bodies.parse(as_bytes(body))
         pages = answers.records(parsed)
         answers.standing(pages, 2)
         answers.inputs(parsed)
@@ -41,7 +41,7 @@ def check(body):
     except UnreadableBody:
         pass
     try:
-        prediction = reading.prediction_of(answers.parse(as_bytes(body)), "m")
+        prediction = reading.prediction_of(bodies.parse(as_bytes(body)), "m")
     except UnreadableBody:
         return
     stored = json.dumps(prediction.model_dump(exclude_defaults=True))
@@ -105,7 +105,7 @@ def test_a_capture_cut_off_or_with_changed_bytes_is_read_or_unreadable():
         for _ in range(chance.randrange(1, 4)):
             damaged[chance.randrange(len(damaged) or 1) : 0] = bytes([chance.randrange(256)])
         try:
-            reading.prediction_of(answers.parse(bytes(damaged)), "m")
+            reading.prediction_of(bodies.parse(bytes(damaged)), "m")
         except UnreadableBody:
             continue
 

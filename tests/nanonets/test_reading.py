@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from headrace.errors import PredictionRejected
 from headrace.prediction import Box
 from headrace.providers.nanonets import answers
-from headrace.providers.nanonets.answers import Input
+from headrace.providers.nanonets.answers import Input, Standing
 from headrace.providers.nanonets.envelope import seal, unseal
 from headrace.providers.nanonets.links import without_signed_links
 from tests.nanonets.samples import FILE_ID, KEY, always, box, cell, live, live_page, stored, stored_page, table
@@ -213,6 +213,21 @@ def test_a_page_fails_in_any_spelling(word):
     page = read(live(live_page(), live_page(1, message=word, prediction=[]))).pages[1]
     assert page.failure is not None
     assert page.failure.startswith("Nanonets could not read this page.")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "standing"),
+    [
+        ("", "Failure", Standing(failed=True)),
+        ("", "Success", Standing(pending="1 of 1 pages are pending")),
+        ("success", "Failure", Standing()),
+        (" PENDING ", "Success", Standing(pending="1 of 1 pages are pending")),
+        (None, "Success", Standing()),
+        ("whatever", None, Standing()),
+    ],
+)
+def test_beside_a_blank_status_only_a_failure_counts(status, message, standing):
+    assert answers.standing([stored_page(status=status, message=message, predicted_boxes=[])], None) == standing
 
 
 def test_what_the_vendor_says_of_a_failed_page_is_told_without_its_links():

@@ -7,14 +7,14 @@ import pytest
 
 from headrace.exports.files import files_of
 from headrace.prediction import Box
-from headrace.providers.nanonets import answers, reading
+from headrace.providers.nanonets import bodies, reading
 from headrace.providers.nanonets.answers import UnreadableBody
 from tests.exports.rows import ROUTE, run
 from tests.nanonets.captures import BY_FILE, FULL_TEXT, OLD_PREDICT, as_bytes
 
 
 def read(body):
-    return reading.prediction_of_text(answers.parse(as_bytes(body)), "m")
+    return reading.prediction_of_text(bodies.parse(as_bytes(body)), "m")
 
 
 def test_text_and_words_are_read_page_by_page():

@@ -1,14 +1,11 @@
-"""A body of Nanonets, taken apart: what it is made of, its page records, and how far they are."""
+"""An answer of Nanonets, taken apart: its page records and how far they are, and what became of each input."""
 
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headrace.providers.nanonets.excerpts import one_line
-from headrace.providers.nanonets.outcomes import Body
 
 Record = Mapping[str, Any]
 
@@ -18,8 +15,6 @@ PAGE_LISTS = ("moderated_images", "unmoderated_images", "result", "results")
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FIRST_WORD = re.compile(r"[A-Za-z]+")
 _FAILED = frozenset({"failure", "failed"})
-_MOST_NUMBER_DIGITS = 400
-_MOST_LEVELS = 100
 
 
 class UnreadableBody(ValueError):
@@ -53,35 +48,6 @@ class Standing:
 
     pending: str = ""
     failed: bool = False
-
-
-def body_kind(body: bytes, content_type: str) -> tuple[Body, dict[str, Any]]:
-    """What a body is made of, and its object where it is JSON (else an empty one)."""
-    if not body.strip():
-        return Body.EMPTY, {}
-    try:
-        return Body.JSON, parse(body)
-    except UnreadableBody:
-        looks_like_html = "html" in content_type.lower() or body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-        return (Body.HTML if looks_like_html else Body.OTHER), {}
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body, its numbers finite and its texts valid Unicode; UnreadableBody else."""
-    try:
-        content = json.loads(
-            body,
-            parse_constant=lambda _name: None,
-            parse_float=_finite,
-            # Ever longer integers cost ever more time to read, and no count or pixel needs them.
-            parse_int=lambda digits: int(digits) if len(digits) < _MOST_NUMBER_DIGITS else None,
-        )
-        content = _valid_texts(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableBody("The body is not JSON.") from error
-    if not isinstance(content, dict):
-        raise UnreadableBody("The body is JSON, but not an object.")
-    return content
 
 
 def records(body: Record) -> list[Record]:
@@ -216,10 +182,13 @@ def _is_refused_input(element: Record) -> bool:
 
 
 def _word(record: Record) -> str:
-    """The first word of what is said of a page, in lower case: some failures go on with why."""
-    said = next(_words(record), "")
-    match = _FIRST_WORD.match(said.strip())
-    return match[0].lower() if match is not None else said.strip().lower()
+    """What is said of a page: the first word, in lower case, because some failures go on with why."""
+    said = [text.strip() for text in _words(record)]
+    words = [match[0].lower() if (match := _FIRST_WORD.match(text)) is not None else text for text in said]
+    if words and not words[0]:
+        # Beside a blank status, the message may speak of the whole call; only a failure is the page's own.
+        return next((word for word in words if word in _FAILED), "")
+    return words[0] if words else ""
 
 
 def _words(record: Record) -> Iterator[str]:
@@ -235,21 +204,3 @@ def _is_new(page_id: Any, seen: set[str]) -> bool:
         return False
     seen.add(page_id)
     return True
-
-
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
-
-
-def _valid_texts(value: Any, levels: int = _MOST_LEVELS) -> Any:
-    """Without lone surrogates, which JSON can spell and no file can hold; ValueError where it is too deep."""
-    if levels == 0:
-        raise ValueError("The body is nested too deeply.")
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_valid_texts(item, levels - 1) for item in value]
-    if isinstance(value, dict):
-        return {_valid_texts(key): _valid_texts(item, levels - 1) for key, item in value.items()}
-    return value

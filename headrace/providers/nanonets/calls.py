@@ -11,7 +11,7 @@ import httpx
 from headrace.clock import Clock
 from headrace.errors import HeadraceError, PredictionRejected, ProviderUnavailable
 from headrace.faults import fault_point
-from headrace.providers.nanonets import answers, outcomes
+from headrace.providers.nanonets import bodies, outcomes
 from headrace.providers.nanonets.excerpts import vendor_words
 from headrace.providers.nanonets.outcomes import Body
 from headrace.providers.nanonets.uploads import Upload
@@ -162,7 +162,7 @@ def _call_failed(error: Exception) -> ProviderUnavailable:
 
 
 def _reply(response: httpx.Response, content: bytes) -> Reply:
-    kind, body = answers.body_kind(content, response.headers.get("Content-Type", ""))
+    kind, body = bodies.body_kind(content, response.headers.get("Content-Type", ""))
     words = vendor_words(body, response.request)
     detail = f"{response.status_code}: {words}" if words else str(response.status_code)
     return Reply(response.status_code, content, kind, body, detail)

@@ -12,7 +12,7 @@ from headrace.clock import Clock
 from headrace.errors import PredictionRejected, ProviderUnavailable
 from headrace.prediction import Prediction
 from headrace.providers import Answer, Capabilities, Job, Pending, Refused, Request, Source
-from headrace.providers.nanonets import answers, outcomes, reading
+from headrace.providers.nanonets import answers, bodies, outcomes, reading
 from headrace.providers.nanonets.answers import UnreadableBody
 from headrace.providers.nanonets.api import NanonetsApi
 from headrace.providers.nanonets.calls import Reply
@@ -77,7 +77,7 @@ class NanonetsProvider:
         PredictionRejected where it cannot be read.
         """
         try:
-            return reading.prediction_of(answers.parse(raw), model)
+            return reading.prediction_of(bodies.parse(raw), model)
         except UnreadableBody as error:
             raise PredictionRejected(
                 f"The stored answer of Nanonets cannot be read: {error}", Reason.UNREADABLE_ANSWER

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from headrace.errors import ProviderUnavailable
-from headrace.providers.nanonets import answers
+from headrace.providers.nanonets import bodies
 from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.calls import Calls
 from headrace.providers.nanonets.splitting import MOST_CHARACTERS, Splitter
@@ -29,4 +29,4 @@ def pages_of(calls: Calls, method: str, address: str, deadline: Deadline) -> Ite
 def records_in(pieces: Iterable[bytes], *, most_characters: int = MOST_CHARACTERS) -> Iterator[Record]:
     """The page records in a body that arrives in pieces; UnreadableBody, in its place, where it is none."""
     for element in Splitter(pieces, most_characters=most_characters).elements(_LISTS):
-        yield answers.parse(element.encode("utf-8", "replace"))
+        yield bodies.parse(element.encode("utf-8", "replace"))
