@@ -22,6 +22,8 @@ from headrace.pages import count_pages
 
 Write = Callable[[BinaryIO], None]
 
+# The vendor's pages disagree about more than these.
+MEDIA_TYPES = frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff"})
 MOST_PAGES = 10_000
 MOST_LINK_BYTES = 2 * 1024**3
 
@@ -148,6 +150,8 @@ def _counted(name: str, path: Path, wanted: frozenset[int] | None) -> Upload:
         except Exception as error:
             # Every way in which a document can be unreadable is the same refusal on this wire.
             raise BadUpload(f"The file cannot be read: {error}") from error
+        if count.media_type not in MEDIA_TYPES:
+            raise BadUpload(f"{count.media_type} is no type of file that is taken.")
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     pages = tuple(page for page in range(count.pages) if wanted is None or page in wanted)

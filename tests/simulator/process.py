@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Simulator:
-    """One that runs: where it is, and its process."""
+    """One that runs: where it is, its process, and who calls it, with a new connection for each call."""
 
     base_url: str
     process: subprocess.Popen[str]
+    client: httpx.Client
 
     def bill(self) -> dict:
         return self._control("GET", "bill").json()
@@ -32,7 +33,7 @@ class Simulator:
 
     def ask(self, method, path, key=API_KEY, **options) -> httpx.Response:
         """One call of the API, as any client makes it."""
-        return httpx.request(method, f"{self.base_url}/{path}", auth=(key, ""), trust_env=False, timeout=20, **options)
+        return self.client.request(method, f"{self.base_url}/{path}", auth=(key, ""), **options)
 
     def upload(self, content, *, model="demo", query="", name="a.pdf", **form) -> httpx.Response:
         return self.ask("POST", f"OCR/Model/{model}/LabelFile/{query}", files={"file": (name, content)}, data=form)
@@ -42,7 +43,7 @@ class Simulator:
 
     def _control(self, method, name, **options) -> httpx.Response:
         address = self.base_url.replace("/api/v2", f"/simulator/{name}")
-        return httpx.request(method, address, trust_env=False, timeout=20, **options)
+        return self.client.request(method, address, **options)
 
 
 @contextmanager
@@ -53,7 +54,10 @@ def simulator(*options: str) -> Iterator[Simulator]:
     assert process.stdout is not None
     try:
         ready = process.stdout.readline()
-        yield Simulator(next(word for word in ready.split() if word.startswith("http")).rstrip(","), process)
+        address = next(word for word in ready.split() if word.startswith("http")).rstrip(",")
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(trust_env=False, timeout=20, limits=limits) as client:
+            yield Simulator(address, process, client)
     finally:
         process.kill()
         process.communicate(timeout=10)

@@ -6,7 +6,8 @@ import pytest
 
 from simulator.dialects import BadWindow, window_days
 from tests.pdfs import make_pdf
-from tests.simulator.process import base64_of, served_folder, simulator
+from tests.simulator.in_process import application
+from tests.simulator.process import base64_of, served_folder
 
 TWO = make_pdf(2)
 TODAY = int(time.time() // 86_400)
@@ -14,13 +15,13 @@ TODAY = int(time.time() // 86_400)
 
 @pytest.fixture(scope="module")
 def openapi():
-    with simulator("--async-seconds", "0", "--dialect", "openapi") as started:
+    with application("--dialect", "openapi") as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def guide():
-    with simulator("--async-seconds", "0", "--dialect", "guide") as started:
+    with application("--dialect", "guide") as started:
         yield started
 
 
@@ -50,6 +51,7 @@ def test_the_openapi_file_has_async_paths_of_its_own(openapi, slash):
         answer = openapi.ask("POST", f"OCR/Model/demo/LabelFile/Async{slash}", files={"file": TWO}, data=form)
         pages = answer.json()["result"][0]["result"]
         assert [page["processing_type"] for page in pages] == ["async", "async"]
+        openapi.stored_at_last(pages[0]["request_file_id"])
         by_file = f"Inferences/Model/demo/InferenceRequest/{pages[0]['request_file_id']}"
         assert openapi.ask("GET", by_file + slash).json()["unmoderated_images_count"] == 2
         by_page = openapi.ask("GET", f"{by_file}/page/{pages[1]['id']}{slash}").json()

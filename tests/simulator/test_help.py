@@ -10,6 +10,7 @@ import pytest
 from simulator.help import EPILOG
 from simulator.options import Options, read_options
 from tests.pdfs import make_pdf
+from tests.simulator.in_process import application
 from tests.simulator.process import simulator
 
 COMMANDS = [line.strip().removeprefix("$ ") for line in EPILOG.splitlines() if line.strip().startswith("$ ")]
@@ -51,7 +52,7 @@ def test_every_call_that_the_help_shows_is_answered(tmp_path):
 def test_the_models_file_that_the_help_shows_is_one(tmp_path):
     models = tmp_path / "models.toml"
     models.write_text(MODELS)
-    with simulator("--models", str(models)) as running:
+    with application("--models", str(models)) as running:
         assert running.upload(make_pdf(1), model="invoices").status_code == 200
 
 

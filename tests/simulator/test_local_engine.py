@@ -10,7 +10,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from headrace.labels import LabelRule
 from headrace.providers.local import read_document
-from headrace.providers.nanonets.answers import parse, records
+from headrace.providers.nanonets.answers import records
 from headrace.providers.nanonets.reading import prediction
 from tests.pdfs import make_picture
 from tests.simulator.process import simulator
@@ -81,9 +81,9 @@ def test_live_and_stored_answers_hold_what_the_local_engine_reads(options):
     assert expected[1][1] == [("invoice_number", "A-002")]
     assert "Oak board 4" in json.dumps(expected)
     with simulator(*options) as running:
-        live = records(parse(running.upload(document).content))
+        live = records(running.upload(document).json())
         stored_id = live[0]["request_file_id"]
-        stored = records(parse(json.dumps(running.stored(stored_id)).encode()))
+        stored = records(running.stored(stored_id))
         picture = running.upload(make_picture("PNG")).json()["result"]
         chosen = running.upload(document, pages_to_process="2").json()["result"]
     assert texts(prediction(live, "demo").pages) == expected

@@ -1,11 +1,13 @@
 """Orders and dice: what happens to which call, kept over a restart, and the same for the same seed."""
 
+import httpx
 import pytest
 
 from simulator.chances import Chances, Rates
 from simulator.options import read_options
 from tests.pdfs import make_pdf
 from tests.simulator.in_process import application
+from tests.simulator.process import simulator
 
 TWO = make_pdf(2)
 WINDOW = "Inferences/Model/demo/ImageLevelInferences"
@@ -72,17 +74,33 @@ def test_every_free_call_can_meet_a_fault(on, path):
         assert running.ask("GET", asked).json().get("code") is None
 
 
-def statuses(running, documents):
-    return [running.upload(document).status_code for document in documents]
+def met(running, uploads):
+    """What becomes of each upload of the same document: a status, or a cut."""
+    for _ in range(uploads):
+        try:
+            yield running.upload(TWO).status_code
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            yield "cut"
 
 
-def test_faults_come_by_the_seed_and_the_bill_knows_them():
+def test_the_same_uploads_meet_the_same_faults_after_each_start():
+    found = []
+    for _ in range(2):
+        with simulator("--fault-rate", "0.7", "--seed", "6") as running:
+            found.append((list(met(running, 8)), running.bill()["requests"]))
+    assert found[0] == found[1]
+    outcomes, requests = found[0]
+    assert {200, "cut"} < set(outcomes)
+    assert 0 < requests < 8
+
+
+def test_faults_come_by_the_seed():
     rates = Rates(faults=0.5)
-    met = [Chances(3, rates).fault("submit", "digest", turn) for turn in range(40)]
-    assert met == [Chances(3, rates).fault("submit", "digest", turn) for turn in range(40)]
-    assert met != [Chances(4, rates).fault("submit", "digest", turn) for turn in range(40)]
-    assert 10 < sum(fault is None for fault in met) < 30
-    assert len({fault.model_dump_json() for fault in met if fault is not None}) == 6
+    drawn = [Chances(3, rates).fault("submit", "digest", turn) for turn in range(40)]
+    assert drawn == [Chances(3, rates).fault("submit", "digest", turn) for turn in range(40)]
+    assert drawn != [Chances(4, rates).fault("submit", "digest", turn) for turn in range(40)]
+    assert 10 < sum(fault is None for fault in drawn) < 30
+    assert len({fault.model_dump_json() for fault in drawn if fault is not None}) == 6
     assert Chances(3, Rates(faults=1)).fault("fetch", "digest", 1) is not None
     assert Chances(3, Rates()).fault("submit", "digest", 1) is None
 

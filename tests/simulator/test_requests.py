@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pdfs import make_pdf
+from tests.pdfs import make_pdf, make_picture
 from tests.simulator.in_process import application
 from tests.simulator.process import base64_of, served_folder
 
@@ -66,6 +66,11 @@ def test_base64_stands_beside_a_file(running):
     data = {"base64_data": base64_of(ONE)}
     pages = running.ask("POST", LABEL_FILE, files={"file": ("a.pdf", TWO)}, data=data).json()["result"]
     assert places(pages) == [("a.pdf", 0), ("a.pdf", 1), ("document", 0)]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("PNG", 200), ("JPEG", 200), ("TIFF", 200), ("WEBP", 400)])
+def test_pictures_are_taken_in_the_types_that_the_vendor_takes(running, kind, status):
+    assert running.upload(make_picture(kind), name="a.png").status_code == status
 
 
 def test_what_is_no_base64_is_refused(running):

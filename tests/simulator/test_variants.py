@@ -1,8 +1,10 @@
 """Every way in which an answer was seen can be chosen, and the seed can choose."""
 
+import json
+
 import pytest
 
-from headrace.providers.nanonets.answers import parse, records
+from headrace.providers.nanonets.answers import records
 from headrace.providers.nanonets.reading import prediction
 from simulator.variants import Variants, values_of
 from tests.pdfs import make_pdf
@@ -97,7 +99,7 @@ def test_raw_words_come_with_their_boxes():
 
 def read(body: bytes):
     """What headrace makes of a body, without what is another each time, or in another variant."""
-    pages = prediction(records(parse(body)), "demo").pages
+    pages = prediction(records(json.loads(body)), "demo").pages
     fields = [[(field.label, field.text, score(field.score), field.box) for field in page.fields] for page in pages]
     tables = [
         [
