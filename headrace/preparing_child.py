@@ -27,7 +27,8 @@ def main() -> None:
     try:
         make = _decrypting() if preparation is Preparation.DECRYPT else _converting()
     except Exception as error:  # Whoever started us has to know, whatever it was.
-        _TALK.say({"kind": "failed", "text": f"{type(error).__name__}: {error}"[:500]})
+        said = str(error).partition("\n")[0]
+        _TALK.say({"kind": "failed", "text": f"{type(error).__name__}: {said}"[:500]})
         return
     _TALK.say({"kind": "ready"})
     order = _TALK.hear()
