@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from headrace.child_process import ChildTalksNonsense, OutOfMemory, Wanted
 from headrace.clock import Clock
+from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.counting_process import CopyWanted, Counted, CountingProcess, Refused
 from headrace.errors import StorageUnavailable
-from headrace.pages import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.ranges import RangeReader
 
 Answer = Counted | Refused | OutOfMemory

@@ -14,14 +14,21 @@ class Walk:
     """What a walk found: `reached` pages, and /Count as the root of the tree declares it.
 
     `ended` says that the walk came to its end or past its limit, not to the end of the budget.
-    `damage` is the last thing that could not be read. `protected`: a password was needed, and was there.
+    `damage` is the last thing that could not be read. `encrypted`: the file says that it is.
+    `protected`: so that a password was needed, and was there.
     """
 
     reached: int = 0
     declared: int | None = None
     ended: bool = False
     damage: Exception | None = None
+    encrypted: bool = False
     protected: bool = False
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether the file declares at least what was reached."""
+        return self.declared is not None and self.declared >= self.reached
 
     def note(self, damage: Exception) -> None:
         """Keep what went wrong; MemoryError where that was a lack of memory, which is no damage."""

@@ -23,15 +23,15 @@ def mend_pages(file: BinaryIO, *, most_pages: int, passwords: Sequence[str] = ()
     """Count the pages as `headrace.pdf_reading.read_pages` does, of a file that lies here as a whole.
 
     pikepdf's own list of pages is not asked: it counts in C++, where a page tree that loops or
-    unfolds to millions cannot be stopped. UnreadableDocument where pages are left and what they
-    hold is not: they are encrypted, and the damage took what a password would open.
+    unfolds to millions cannot be stopped. Raises also UnreadableDocument, as
+    `refuse_if_locked_for_good`.
     """
     walk = Walk()
     try:
         with _unlocked(file, passwords, walk) as pdf:
             descend(walk, _Tree(), _Place("root", pdf.Root["/Pages"]), most_pages)
-            if walk.reached > 0 and not pdf.is_encrypted:
-                _refuse_if_locked_for_good(file)
+        if walk.reached > 0 and not walk.encrypted:
+            refuse_if_locked_for_good(file)
     except PermanentError:
         raise
     except Exception as error:  # On damaged files pikepdf raises whatever Python does.
@@ -40,8 +40,12 @@ def mend_pages(file: BinaryIO, *, most_pages: int, passwords: Sequence[str] = ()
     return walk
 
 
-def _refuse_if_locked_for_good(file: BinaryIO) -> None:
-    """A dictionary of encryption that nothing leads to any more; it is never packed (PDF 2.0, 7.5.7)."""
+def refuse_if_locked_for_good(file: BinaryIO) -> None:
+    """UnreadableDocument for a file that was mended without the encryption that it tells of.
+
+    Its pages are left, and what would open them is not: nothing leads to the dictionary of
+    encryption any more, which is never packed (PDF 2.0, 7.5.7).
+    """
     file.seek(0)
     before = b""
     while piece := file.read(_PIECE_BYTES):
@@ -67,6 +71,7 @@ def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.P
             )
         except pikepdf.PasswordError:
             continue
+        walk.encrypted = pdf.is_encrypted
         walk.protected = password != ""
         return pdf
     raise no_password_fits(len(passwords))

@@ -27,6 +27,7 @@ def read_pages(file: BinaryIO, *, most_pages: int, strict: bool = False, passwor
     walk = Walk()
     try:
         reader = _open(file, strict=strict)
+        walk.encrypted = reader.is_encrypted
         walk.protected = _unlock(reader, passwords)
         descend(walk, _Tree(), reader.root_object.raw_get("/Pages"), most_pages)
     except BudgetSpent:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES
 from headrace.counting import PageCounter
 from headrace.counting_process import child_command
 from headrace.errors import (
@@ -20,7 +21,7 @@ from headrace.errors import (
     StorageUnavailable,
     UnreadableDocument,
 )
-from headrace.pages import LARGER_BUDGET, MOST_COPIED_BYTES, PageCount
+from headrace.pages import PageCount
 from tests.heic import HEIC
 from tests.pages.reading import CountingReader
 from tests.pdfs import make_pdf, make_picture, pdf_that_unpacks_to, scattered_pdf, slow_pdf

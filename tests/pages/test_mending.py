@@ -4,8 +4,9 @@ from io import BytesIO
 
 import pytest
 
+from headrace.count_costs import BUDGET, LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.errors import EncryptedDocument, NoPages, UnreadableDocument
-from headrace.pages import BUDGET, LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES, PageCount, count_pages
+from headrace.pages import PageCount, count_pages
 from headrace.pdf_mending import mend_pages
 from headrace.pdf_reading import read_pages
 from tests.pages.reading import CountingReader

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.count_costs import BUDGET, LARGER_BUDGET, WHOLE_BYTES
 from headrace.errors import EmptyDocument, EncryptedDocument, NoPages, PermanentError, UnreadableDocument
-from headrace.pages import BUDGET, LARGER_BUDGET, WHOLE_BYTES, PageCount, count_pages
+from headrace.pages import PageCount, count_pages
 from tests.pages.reading import CountingReader
 from tests.pdfs import hybrid_pdf, make_pdf, pdf_of, pdf_with_tree, saved_again, scattered_pdf, with_wrong_index
 

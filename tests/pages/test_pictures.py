@@ -3,8 +3,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from headrace.count_costs import LARGER_BUDGET, WHOLE_BYTES
 from headrace.errors import UnreadableDocument
-from headrace.pages import LARGER_BUDGET, WHOLE_BYTES, PageCount, count_pages
+from headrace.pages import PageCount, count_pages
 from tests.heic import HEIC, THREE_IN_ONE_HEIC, heic_that_says
 from tests.pages.reading import CountingReader
 from tests.pdfs import make_picture, picture_that_says, tiff_whose_last_page_says
