@@ -49,6 +49,26 @@ def test_every_problem_is_told_at_once_by_name():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("between", [" ", ",", ", ", "\n"])
+def test_queues_are_a_list(between):
+    urls = ("https://sqs.eu-west-1.amazonaws.com/1/a", "http://127.0.0.1:9324/1/b")
+    assert load_settings({"HEADRACE_SQS_QUEUE_URLS": between.join(urls)}).sqs_queue_urls == urls
+
+
+@pytest.mark.parametrize(
+    ("urls", "words"),
+    [
+        (f"https://host/1/a {SECRET}", "must begin with http:// or https://"),
+        (f"https://host/1/a https://:{SECRET}@/b", "must name a host"),
+        ("https://host/1/a,https://host/1/a", "names a queue twice"),
+    ],
+)
+def test_a_queue_that_cannot_be_one_is_refused(urls, words):
+    text = told(HEADRACE_SQS_QUEUE_URLS=urls)
+    assert text.startswith("HEADRACE_SQS_QUEUE_URLS ")
+    assert words in text
+
+
 def test_the_vendors_own_name_is_understood():
     settings = load_settings({"NANONETS_API_KEY": SECRET})
     assert settings.account_key("nanonets").get_secret_value() == SECRET

@@ -1,5 +1,7 @@
 """What cannot be read is parked in the ledger, and then left to a queue that puts it aside, or deleted."""
 
+import threading
+
 import pytest
 from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
@@ -7,12 +9,15 @@ from structlog.testing import capture_logs
 from headrace.clock import SystemClock
 from headrace.errors import LedgerError
 from headrace.ledger.parked import MOST_BODY_BYTES
+from tests.clocks import ManualClock
 from tests.listener.clouds import Cloud, Inbox
 from tests.listener.conftest import Killed
 from tests.listener.doors import OtherLedger, routes, s3_message, s3_record, wait_until
 from tests.memory_store import InMemoryStore
-from workers.bucket_queue import BucketQueue, Message
+from workers.bucket_queue import BucketQueue, Message, QueueTraits
 from workers.intake import Intake, Taken
+from workers.queue_door import TRAITS_SECONDS, QueueDoor
+from workers.reading import read_message
 
 BODIES = ["no json", "{}", '{"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}']
 
@@ -70,6 +75,45 @@ def test_a_queue_that_does_not_tell_its_attributes_keeps_what_may_be_wanted(inbo
     assert (traits.puts_aside, traits.visibility_seconds) == (True, 30)
     assert queue.traits().puts_aside is False
     assert queue.traits().visibility_seconds == 1
+
+
+def test_a_fault_of_the_reader_itself_is_a_reason_to_park_and_not_to_end():
+    # No queue gives this; it stands for a body that the reader of events does not foresee.
+    with capture_logs() as logs:
+        reading = read_message(None, routes("inbox"))
+    assert (reading.documents, "a fault in headrace: TypeError" in reading.why) == ((), True)
+    assert [line["log_level"] for line in logs] == ["error"]
+
+
+def test_a_dead_letter_queue_that_is_given_later_is_honoured():
+    clock = ManualClock()
+
+    class Owned:
+        """Takes a queue's place, and counts how often it is asked what it does by itself."""
+
+        name = "host/1/inbox"
+        asked = 0
+
+        def traits(self) -> QueueTraits:
+            self.asked += 1
+            return QueueTraits(visibility_seconds=7)
+
+        def receive(self, visibility_seconds: int) -> list[Message]:
+            assert visibility_seconds == 7
+            return []
+
+    class Ready:
+        def check(self) -> None:
+            pass
+
+    queue = Owned()
+    door = QueueDoor(queue, Ready(), clock, threading.Event())
+    for _ in range(3):
+        door.look()
+    assert queue.asked == 1
+    clock.sleep(TRAITS_SECONDS)
+    door.look()
+    assert queue.asked == 2
 
 
 @pytest.mark.parametrize(
