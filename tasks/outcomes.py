@@ -8,18 +8,22 @@ from headrace.document import SubmissionKey
 from headrace.flattening import merge
 from headrace.ledger.records import Advance, Run, SubmissionChange
 from headrace.prediction import Page, Prediction
+from headrace.routing import Route
 from headrace.states import Mark, State, SubmissionState
 
 # A message names no more; the manifest names every one.
 _MOST_SPANS_NAMED = 20
 
 
-def predicted(run: Run, predictions: Sequence[Prediction], lane: LaneSettings) -> Advance:
-    """The advance of a run whose parts, at least one, are all answered; its pages and cost are those of the answers."""
+def predicted(run: Run, route: Route, predictions: Sequence[Prediction], lane: LaneSettings) -> Advance:
+    """The advance of a run whose parts, at least one, are all answered; its cost and length are those of the answers.
+
+    Where the route has only some pages read, the answers do not tell how long the document is.
+    """
     whole = merge(predictions)
     pages = len({page.number for page in whole.pages})
     facts: dict[str, Any] = {"marks": _marks(whole), "cost": cost_of(pages, lane)}
-    if pages and pages != run.pages:
+    if pages and pages != run.pages and not route.pages_to_process:
         facts |= {"pages": pages, "pages_source": "answered"}
     return Advance(State.PREDICTED, detail=missing_pages(whole), facts=facts)
 

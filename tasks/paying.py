@@ -229,7 +229,7 @@ def _note_job(held: Held, location: Location, note: Note, job: Job) -> None:
 
 
 def _answered(held: Held, key: SubmissionKey, prediction: Prediction) -> None:
-    advance = predicted(held.run, [prediction], held.services.routes.lane(held.route.lane))
+    advance = predicted(held.run, held.route, [prediction], held.services.routes.lane(held.route.lane))
     held.advance(advance, answered(key, prediction, advance, job=prediction.job))
 
 

@@ -152,7 +152,7 @@ def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer,
     except PermanentError as error:
         _give_up(services, turn, entry, error.reason, str(error))
         return
-    advance = predicted(entry.run, [prediction], services.routes.lane(route.lane))
+    advance = predicted(entry.run, route, [prediction], services.routes.lane(route.lane))
     _land(services, turn, entry, advance, answered(entry.key, prediction, advance, job=entry.job.id))
 
 

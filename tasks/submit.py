@@ -58,7 +58,7 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     counted = run.pages or 1
     part = next_part(counted, part_length, _last_page(answered))
     if part is None:
-        held.advance(predicted(run, _stored(held, location, answered), lane))
+        held.advance(predicted(run, route, _stored(held, location, answered), lane))
         return
     key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
     first, last = part_pages(part) or (1, counted)
@@ -71,7 +71,7 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     prediction = services.answers.keep(location, key, answer.raw, answer.prediction)
     change = SubmissionChange(key, SubmissionState.ANSWERED, pages=len(prediction.pages))
     if next_part(counted, part_length, last) is None:
-        held.advance(predicted(run, [*_stored(held, location, answered), prediction], lane), change)
+        held.advance(predicted(run, route, [*_stored(held, location, answered), prediction], lane), change)
     else:
         held.advance(Advance(State.ADMITTED), change)
 

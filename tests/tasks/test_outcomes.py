@@ -9,6 +9,7 @@ from headrace.prediction import Cell, Field, Page, Prediction, Table
 from headrace.providers import Refused
 from headrace.states import Mark, Reason, State
 from tasks.outcomes import missing_pages, predicted
+from tests.exports.rows import ROUTE
 from tests.exports.rows import run as a_run
 from tests.pdfs import make_pdf
 from tests.tasks.scripted import accepted, answer, prediction
@@ -68,14 +69,28 @@ def part(first, last, failed=()):
 
 
 def test_failed_pages_of_all_parts_are_named():
-    advance = predicted(a_run(), [part(1, 10, failed=(3,)), part(11, 14, failed=(11, 12, 13))], LANE)
+    advance = predicted(a_run(), ROUTE, [part(1, 10, failed=(3,)), part(11, 14, failed=(11, 12, 13))], LANE)
     assert advance.detail == "Pages 3 and 11–13 could not be read; the other 10 are exported."
     assert advance.facts["marks"] == (Mark.PARTIAL,)
 
 
 def test_a_page_that_a_later_answer_read_is_not_missing():
-    advance = predicted(a_run(), [part(1, 3, failed=(2,)), part(1, 3)], LANE)
+    advance = predicted(a_run(), ROUTE, [part(1, 3, failed=(2,)), part(1, 3)], LANE)
     assert (advance.detail, advance.facts["marks"]) == ("", ())
+
+
+def test_an_answer_corrects_how_long_a_document_is():
+    facts = predicted(a_run(pages=9), ROUTE, [part(1, 8)], LANE).facts
+    assert (facts["pages"], facts["pages_source"]) == (8, "answered")
+
+
+def test_where_only_some_pages_were_asked_for_a_document_keeps_its_length():
+    some = ROUTE.model_copy(update={"pages_to_process": (1, 5)})
+    asked = prediction(5).model_copy(update={"pages": tuple(prediction(5).pages[at] for at in (0, 4))})
+    priced = LaneSettings(provider="nanonets", price_per_page=0.5)
+    facts = predicted(a_run(pages=9), some, [asked], priced).facts
+    assert "pages" not in facts
+    assert facts["cost"] == 1
 
 
 @pytest.mark.parametrize(
@@ -114,4 +129,4 @@ def test_of_very_many_missing_pages_some_are_named():
 )
 def test_a_failed_check_of_the_provider_needs_review(page, marks):
     found = Prediction(provider="nanonets", model="m", pages=(page,))
-    assert predicted(a_run(), [found], LANE).facts["marks"] == marks
+    assert predicted(a_run(), ROUTE, [found], LANE).facts["marks"] == marks
