@@ -102,7 +102,8 @@ def test_it_is_certain_or_in_doubt_like_every_paid_call(status, body, error, rea
 
 
 @pytest.mark.parametrize("status", [200, 202])
-def test_a_link_that_could_not_be_used_was_certainly_not_taken(status):
+@pytest.mark.parametrize("name", ["result", "results"])
+def test_a_link_that_could_not_be_used_was_certainly_not_taken(status, name):
     with pytest.raises(PredictionRejected) as caught:
-        submitted(status, url=LINK, json={"result": [{"message": "Failure: no such link", "filename": LINK}]})
+        submitted(status, url=LINK, json={name: [{"message": "Failure: no such link", "filename": LINK}]})
     assert caught.value.reason is Reason.LINK_UNUSABLE

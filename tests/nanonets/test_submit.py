@@ -11,6 +11,7 @@ import pytest
 
 from headrace.errors import DocumentReplaced, InDoubt, NotSent, StorageUnavailable
 from headrace.providers import Answer, Job
+from headrace.providers.nanonets import NanonetsProvider
 from headrace.providers.nanonets.uploads import Asked
 from headrace.states import Mode, Reason
 from tests.clocks import ManualClock
@@ -186,6 +187,33 @@ def test_base64_is_that_of_the_whole_however_its_pieces_come(size, piece_bytes):
     wire.provider().submit(BytesSource(content, piece_bytes=piece_bytes), request)
     assert b64decode(wire.only.fields["base64_data"][0], validate=True) == content
     assert wire.only.announced == wire.only.arrived
+
+
+@pytest.mark.parametrize("asked", [{}, {"as_base64": True}, {"text_only": True}])
+def test_what_is_not_read_to_its_end_is_let_go(asked):
+    class Watched(BytesSource):
+        closed = False
+
+        def chunks(self):
+            try:
+                yield from super().chunks()
+            finally:
+                self.closed = True
+
+    class Breaking(httpx.BaseTransport):
+        def handle_request(self, request):
+            pieces = iter(request.stream)
+            for _ in range(3):
+                next(pieces)
+            assert not source.closed
+            raise httpx.WriteError("broken pipe")
+
+    clock, source = ManualClock(), Watched(b"x" * 200_000, piece_bytes=70_000)
+    client = httpx.Client(base_url="https://nanonets.example/api/v2", transport=Breaking())
+    with pytest.raises(InDoubt) as caught:
+        NanonetsProvider(client, clock).submit(source, replace(a_request(clock), **asked))
+    assert caught.value.reason is Reason.CONNECTION_CUT
+    assert source.closed
 
 
 def test_one_file_of_several_that_is_short_leaves_the_call_unfinished():

@@ -91,6 +91,7 @@ LISTENER = Process(
 # A slow provider, so that waiting and polling show.
 SYNC_SECONDS = 1.0
 ASYNC_SECONDS = 6.0
+SIMULATED_DIALECTS = ("openapi", "guide")
 
 
 def simulator(port: int, key: str, folder: Path, log: Path) -> Command:
@@ -113,7 +114,14 @@ def simulator(port: int, key: str, folder: Path, log: Path) -> Command:
     }
     return Command(
         "simulator",
-        (sys.executable, "-m", "simulator", *(f"--{name}={value}" for name, value in options.items())),
+        # Whichever dialect the settings choose is answered.
+        (
+            sys.executable,
+            "-m",
+            "simulator",
+            *(f"--{name}={value}" for name, value in options.items()),
+            *(f"--dialect={dialect}" for dialect in SIMULATED_DIALECTS),
+        ),
         folder=PROJECT,
         log=log,
         environment=minimal_environment(),

@@ -88,7 +88,8 @@ class Calls:
         pieces = whole_or_nothing(upload.body, may_go_on=may_go_on)
         headers = {"Content-Type": upload.content_type, "Content-Length": str(upload.length)}
         sent = self._client.build_request(upload.method, upload.address, content=pieces, headers=headers)
-        with closing(pieces):
+        # What is not read to its end would keep its connection to the bucket.
+        with closing(upload.body), closing(pieces):
             try:
                 may_go_on()
                 fault_point("nanonets.submit.before")

@@ -130,7 +130,9 @@ class NanonetsProvider:
 
 def _check_input(reply: Reply, *, by_link: bool) -> None:
     """Raise the outcome where the answer only says that our one document could not be used, and names no file."""
-    inputs = answers.inputs(reply.body)
+    # A full text may list them under another name.
+    body = reply.body if "result" in reply.body else {"result": reply.body.get("results")}
+    inputs = answers.inputs(body)
     if inputs and all(one.failure for one in inputs):
         outcome = outcomes.LINK_UNUSABLE if by_link else outcomes.PREDICTION_FAILED
         raise outcome.as_error(reply.detail)

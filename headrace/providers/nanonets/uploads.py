@@ -1,7 +1,7 @@
 """The requests that are sent once, in a dialect's words: the length of each is known before its bytes are."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -29,13 +29,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Upload:
-    """One request. Its body can be had once; its last piece is made only after all others were."""
+    """One request. Its body can be had once, and is to be closed; its last piece is made only after all others."""
 
     method: str
     address: str
     content_type: str
     length: int
-    body: Iterable[bytes]
+    body: Generator[bytes, None, None]
 
 
 def of_files(dialect: Dialect, asked: Asked, sources: Sequence[Source]) -> Upload:
@@ -77,7 +77,7 @@ def new_model(dialect: Dialect, categories: Sequence[str]) -> Upload:
     """Create a model that is to find these labels. It costs nothing, but is not to be sent twice either."""
     call = dialect.create_model
     body = json.dumps({"categories": list(categories), "model_type": "ocr", **call.fields}).encode()
-    return Upload(call.method, call.address(), Encoding.JSON, len(body), [body])
+    return Upload(call.method, call.address(), Encoding.JSON, len(body), _whole(body))
 
 
 def _address(call: Call, asked: Asked) -> str:
@@ -106,7 +106,11 @@ def _streamed(call: Call, address: str, form: Form, sources: Sequence[Source]) -
     return Upload(call.method, address, form.content_type, length, _around(form, map(bytes_of, sources)))
 
 
-def _around(form: Form, contents: Iterable[Iterator[bytes]]) -> Iterator[bytes]:
+def _whole(body: bytes) -> Generator[bytes, None, None]:
+    yield body
+
+
+def _around(form: Form, contents: Iterable[Iterator[bytes]]) -> Generator[bytes, None, None]:
     for head, content in zip(form.heads, contents, strict=True):
         yield head
         yield from content
@@ -118,4 +122,4 @@ def _listed(call: Call, address: str, urls: Sequence[str], fields: Mapping[str, 
         body = json.dumps({"urls": list(urls), **fields}).encode()
     else:
         body = urlencode([*(("urls", url) for url in urls), *fields.items()]).encode()
-    return Upload(call.method, address, call.encoding or Encoding.FORM, len(body), [body])
+    return Upload(call.method, address, call.encoding or Encoding.FORM, len(body), _whole(body))
