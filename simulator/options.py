@@ -41,6 +41,7 @@ def read_options(arguments: Sequence[str]) -> Options:
     """Parse a command line; exits with a message and status 2 where it makes no sense."""
     parser = argparse.ArgumentParser(
         prog="headrace simulate",
+        usage="%(prog)s [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
