@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 
 from config.settings import load_settings
-from workers.bucket_queue import BucketQueue, bucket_queues
+from workers.bucket_queue import BucketQueue, queue_client
 
 KEY_ID, SECRET = "test", "test"
 _names = count(1)
@@ -30,10 +30,13 @@ class Cloud:
         self.endpoint = endpoint
         self.s3 = self.client("s3")
         self.sqs = self.client("sqs")
+        # Clients take long to make.
+        self.listener = queue_client(self.settings())
 
     def close(self) -> None:
         self.s3.close()
         self.sqs.close()
+        self.listener.close()
 
     def client(self, service: str):
         return boto3.session.Session().client(
@@ -88,8 +91,7 @@ class Queue:
 
     def opened(self) -> BucketQueue:
         """The queue as the listener sees it."""
-        (queue,) = bucket_queues(self.cloud.settings(self.url))
-        return queue
+        return BucketQueue(self.cloud.listener, self.url)
 
     def tell(self, *bodies: str) -> None:
         for start in range(0, len(bodies), 10):
