@@ -19,28 +19,21 @@ def read_entries(response_dict: dict[str, Any], customized_response_dict: dict[s
         return
     try:
         listing = ElementTree.fromstring(response_dict["body"])  # noqa: S314  botocore reads the same with it
-        objects = [_read(entry) for entry in listing if _name(entry) == "Contents"]
-    except (ElementTree.ParseError, KeyError, TypeError, ValueError):
+        # Stores differ in the namespace.
+        space = listing.tag[: listing.tag.rfind("}") + 1]
+        objects = [_read(entry, space) for entry in listing.iterfind(f"{space}Contents")]
+    except (ElementTree.ParseError, ValueError):
         return
     if objects:
-        listing[:] = [entry for entry in listing if _name(entry) != "Contents"]
+        listing[:] = [entry for entry in listing if entry.tag != f"{space}Contents"]
         response_dict["body"] = ElementTree.tostring(listing)
         customized_response_dict["Contents"] = objects
 
 
-def _read(entry: ElementTree.Element) -> dict[str, Any]:
-    facts = {_name(fact): fact.text for fact in entry}
-    modified = datetime.fromisoformat(facts["LastModified"] or "")
-    if modified.tzinfo is None or not facts["Key"]:
-        raise ValueError("LastModified has no zone, or Key is empty.")
-    return {
-        "Key": facts["Key"],
-        "ETag": facts["ETag"] or "",
-        "Size": int(facts["Size"] or ""),
-        "LastModified": modified,
-    }
-
-
-def _name(element: ElementTree.Element) -> str:
-    # Stores differ in the namespace.
-    return element.tag.rpartition("}")[2]
+def _read(entry: ElementTree.Element, space: str) -> dict[str, Any]:
+    key = entry.findtext(f"{space}Key")
+    modified = datetime.fromisoformat(entry.findtext(f"{space}LastModified", ""))
+    if not key or modified.tzinfo is None:
+        raise ValueError("An object has no key, or its time has no zone.")
+    size = int(entry.findtext(f"{space}Size", ""))
+    return {"Key": key, "ETag": entry.findtext(f"{space}ETag", ""), "Size": size, "LastModified": modified}

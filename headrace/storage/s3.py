@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
@@ -175,7 +175,7 @@ class S3Store:
                         key=entry["Key"],
                         etag=entry["ETag"].strip('"'),
                         size=entry["Size"],
-                        last_modified=entry["LastModified"].replace(microsecond=0),
+                        last_modified=_whole_seconds(entry["LastModified"]),
                     )
                     for entry in entries
                 ]
@@ -207,6 +207,11 @@ class S3Store:
                     self._client.head_bucket(Bucket=bucket)
                 elif _code(error) != "BucketAlreadyOwnedByYou":
                     raise
+
+
+def _whole_seconds(time: datetime) -> datetime:
+    # Nearly all listings give them: a copy of each of 1,000 times is not for nothing.
+    return time.replace(microsecond=0) if time.microsecond else time
 
 
 def _version(version_id: str | None) -> dict[str, Any]:
