@@ -40,7 +40,7 @@ def walk_whole(file: BytesIO, *, most_pages: int, passwords: Sequence[str]) -> W
         return _first_that_reaches(mend, mend_with_pypdf)
     if walk.reached == 0:
         walk = mend_with_pypdf()
-    return walk if walk.reached > 0 and walk.damage is None else _better(walk, mend)
+    return walk if walk.reached > most_pages or _is_clean(walk) else _better(walk, mend)
 
 
 def walk_in_blocks(
@@ -71,6 +71,11 @@ def walk_in_blocks(
         return mended
     walk = read_pages(opened, most_pages=most_pages, passwords=passwords)
     return walk if walk.reached > 0 or walk.ended or not mended.ended else mended
+
+
+def _is_clean(walk: Walk) -> bool:
+    """Whether nothing tells of pages that were not reached."""
+    return walk.reached > 0 and walk.damage is None and (walk.declared or 0) <= walk.reached
 
 
 def _first_that_reaches(way: Callable[[], Walk], last: Callable[[], Walk]) -> Walk:

@@ -10,7 +10,7 @@ from headrace.pages import PageCount, count_pages
 from headrace.pdf_mending import mend_pages
 from headrace.pdf_reading import read_pages
 from tests.pages.reading import CountingReader
-from tests.pdfs import make_pdf, pdf_with_tree, scattered_pdf, with_wrong_index
+from tests.pdfs import make_pdf, pdf_of, pdf_with_tree, scattered_pdf, with_wrong_index
 
 PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>"
 
@@ -55,6 +55,27 @@ def test_a_stream_that_is_no_index_is_mended():
     document = make_pdf(3)
     index = document.index(b"xref\n0")
     assert count(document[:index] + b"xref\n0 9\n(garbage)\n" + document[index:]).pages == 3
+
+
+def _two_roots(damage):
+    """The index leads to a root that has lost its kids; a newer one has three, which only pikepdf looks for."""
+    lost = pdf_of([b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Count 3 >>", PAGE, PAGE, PAGE, b"(nothing)"])
+    index = lost.index(b"xref\n0")
+    newer = b"2 0 obj\n<< /Type /Pages /Count 3 /Kids [3 0 R 4 0 R 5 0 R] >>\nendobj\n"
+    moved = (
+        lost[:index] + newer + lost[index:].replace(b"startxref\n%d" % index, b"startxref\n%d" % (index + len(newer)))
+    )
+    return moved.replace(b" n \ntrailer", damage + b"trailer")
+
+
+def test_of_two_readers_the_one_that_reaches_more_is_believed():
+    document = _two_roots(b" x \n")
+    assert read_pages(BytesIO(document), most_pages=500, strict=True).reached == 1
+    assert count(document) == PageCount(3, "walked", "application/pdf")
+
+
+def test_a_count_that_is_too_high_is_no_reason_to_mend_past_the_limit():
+    assert count(_two_roots(b" x \n"), most_pages=0).at_least
 
 
 def test_nothing_is_mended_that_can_be_read():

@@ -62,7 +62,6 @@ def test_ten_thousand_pages_are_counted_where_the_route_takes_them():
     kids = b" ".join(b"%d 0 R" % number for number in range(3, 10_003))
     document = pdf_with_tree(b"<< /Type /Pages /Count 10000 /Kids [%s] >>" % kids, *[PAGE] * 10_000)
     assert count(document, most_pages=10_000) == PageCount(10_000, "walked", "application/pdf")
-    assert count(document, most_pages=9_999).at_least
 
 
 def test_an_empty_document_says_so():
