@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from config.routes import RouteTable
+from config.settings import Settings
 from headrace.errors import InDoubt, PredictionRejected, StorageUnavailable
 from headrace.faults import set_fault_handler
 from headrace.ledger.records import RunFilter
@@ -281,3 +283,58 @@ def test_a_scheduled_retry_does_not_pay_again_for_what_the_provider_gave_up(worl
     world.deliver_all()
     assert world.state(run) is State.FAILED
     assert len(provider.requests) == 1
+
+
+PROTECTED = PAID.model_copy(update={"passwords": ("statements",)})
+
+
+def _dies_with_a_protected_document(make_world, provider, die_at, point):
+    """A worker dies at this point, and the password changes before the next one takes the run up."""
+    world = make_world(provider, routes=(PROTECTED,))
+    world.settings = Settings.model_construct(passwords={"statements": SecretStr("secret")})
+    run = world.drop("paid/a.pdf", make_pdf(1, password="secret"))
+    while world.app.messages[0].task != "headrace.submit":
+        world.deliver()
+    die_at(point)
+    with pytest.raises(WorkerDied):
+        world.deliver_all()
+    world.app.messages.clear()
+    world.settings = Settings.model_construct(passwords={"statements": SecretStr("changed")})
+    recover(world)
+    return world, run
+
+
+def test_what_may_have_been_sent_stays_in_doubt_also_where_it_could_not_be_sent_again(make_world, provider, die_at):
+    world, run = _dies_with_a_protected_document(make_world, provider, die_at, "notes.create.after")
+    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+
+
+def test_a_job_that_was_accepted_is_adopted_also_where_it_could_not_be_sent_again(make_world, provider, die_at):
+    provider.submits.append(accepted())
+    provider.polls.append(answer())
+    world, run = _dies_with_a_protected_document(make_world, provider, die_at, "notes.outcome.after")
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+def test_what_certainly_was_not_sent_fails_with_its_reason_and_leaves_no_intent(make_world, provider, die_at):
+    world, run = _dies_with_a_protected_document(make_world, provider, die_at, "ledger.intend.after_commit")
+    assert (world.state(run), world.ledger.run(run).reason) == (State.FAILED, Reason.ENCRYPTED)
+    (submission,) = world.ledger.submissions(run)
+    assert (submission.state, submission.reason) == (SubmissionState.REJECTED, Reason.ENCRYPTED)
+    world.settings = Settings.model_construct(passwords={"statements": SecretStr("secret")})
+    world.hints.hint_all(world.ledger.retry(RunFilter(state=State.FAILED), by="test"))
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert [str(request.key) for request in provider.requests] == [str(submission.key)]
+
+
+@pytest.mark.parametrize(
+    ("point", "state"), [("notes.create.after", State.HELD), ("ledger.intend.after_commit", State.REMOVED)]
+)
+def test_a_document_that_is_gone_stays_in_doubt_where_it_may_have_been_sent(world, provider, die_at, point, state):
+    run = _die_while_submitting(world, die_at, point)
+    world.store.delete("inbox", "paid/a.pdf")
+    recover(world)
+    assert world.state(run) is state
+    assert provider.requests == []
