@@ -11,14 +11,14 @@ from celery import Celery
 from pydantic import SecretStr
 
 from config.celery import celery_settings
-from config.settings import load_settings
-from headrace.errors import LedgerUnavailable
+from config.settings import Settings, load_settings
+from headrace.errors import ConfigurationError, LedgerUnavailable
 from headrace.ledger import Ledger
 from headrace.ledger.schema import metadata
 from headrace.providers.nanonets import NanonetsProvider, nanonets_client
 from headrace.states import State
 from headrace.storage.s3 import S3Store, s3_client
-from tasks.hints import Hints
+from tasks.hints import SUBMIT, Hints
 from tests.memory_store import InMemoryStore
 from tests.pdfs import make_pdf
 from tests.tasks.conftest import PAID
@@ -27,7 +27,9 @@ from tests.tasks.scripted import ScriptedProvider
 KEY = "key-2f8a90-do-not-tell"
 SIGNATURE = "X-Amz-Signature=5ec2e7"
 LINK = f"https://bucket.example/a.pdf?X-Amz-Expires=604800&{SIGNATURE}"
-NEEDLES = [KEY, b64encode(f"{KEY}:".encode()).decode(), SIGNATURE]
+PASSWORD = "hunter2-in-the-mill"
+BASIC = b64encode(f"{KEY}:".encode()).decode()
+NEEDLES = [KEY, PASSWORD, BASIC, SIGNATURE]
 
 
 def page(**more):
@@ -49,7 +51,7 @@ ANSWERS = {
         200, json={"message": "Success", "result": [page(file_url=LINK)], "signed_urls": {"x": {"original": LINK}}}
     ),
     "a refusal that quotes the key": httpx.Response(401, json={"message": f"Bad key {KEY}", "code": 401, "errors": []}),
-    "a fault that quotes the request": httpx.Response(500, json={"message": f"Authorization {NEEDLES[1]} {LINK}"}),
+    "a fault that quotes the request": httpx.Response(500, json={"message": f"Authorization {BASIC} {LINK}"}),
     "a page of HTML that quotes the link": httpx.Response(502, text=f"<html>{LINK} {KEY}</html>"),
     "too fast, with the key in the text": httpx.Response(429, json={"message": f"{KEY} is too fast"}),
 }
@@ -85,9 +87,34 @@ def test_no_secret_comes_out_of(what, send, make_world, logged):
     world.deliver_all()
     assert world.state(run) is not State.ADMITTED
     # The secrets did go where they belong, so that the search below could find them elsewhere.
-    assert asked[0].headers["Authorization"] == f"Basic {NEEDLES[1]}"
+    assert asked[0].headers["Authorization"] == f"Basic {BASIC}"
     assert (SIGNATURE.partition("=")[2].encode() in asked[0].content) is (send == "url")
     _search(world, run, logged)
+
+
+@pytest.mark.parametrize("what", ["the right password", "a password that changed", "a password that vanished"])
+def test_no_password_comes_out_of_protected_documents(what, make_world, provider, logged):
+    world = make_world(provider, routes=(PAID.model_copy(update={"passwords": ("statements",)}),))
+    world.settings = Settings.model_construct(passwords={"statements": SecretStr(PASSWORD)})
+    run = world.drop("paid/a.pdf", make_pdf(1, password=PASSWORD))
+    while world.app.messages[0].task != SUBMIT:
+        world.deliver()
+    # The one in the settings now is as secret.
+    changed = {"statements": SecretStr(f"{PASSWORD}-of-last-year")} if what == "a password that changed" else {}
+    if what != "the right password":
+        world.settings = Settings.model_construct(passwords=changed)
+    world.deliver_all()
+    assert world.state(run) is (State.EXPORTED if what == "the right password" else State.FAILED)
+    _search(world, run, logged)
+
+
+def test_the_passwords_count_as_secrets_of_the_settings():
+    settings = load_settings({"HEADRACE_PASSWORDS": json.dumps({"statements": PASSWORD})})
+    assert PASSWORD in settings.secrets()
+    assert PASSWORD not in repr(settings)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({"HEADRACE_PASSWORDS": f'{{"statements": ["{PASSWORD}"]}}', "HEADRACE_PORT_BASE": "1"})
+    assert PASSWORD not in str(raised.value)
 
 
 def test_no_secret_comes_out_of_servers_that_are_away(make_world, logged, tmp_path):
