@@ -6,14 +6,18 @@ import random
 import threading
 import tracemalloc
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from zlib import crc32
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from headrace.document import Document
 from headrace.errors import LedgerUnavailable, StorageUnavailable
 from headrace.ledger.records import Recorded
+from headrace.storage.s3 import S3Store, s3_client
 from headrace.storage.sections import KeyOrder, Section, begun_again
 from headrace.storage.stretches import LONGEST_STRETCH
 from headrace.storage.watching import MOST_RECORDED, MOST_SIDE_BY_SIDE, Watch
@@ -310,3 +314,37 @@ def test_sections_are_cut_and_joined_without_a_gap():
         sections = begun_again(sections, 1000)
         assert (sections[0].after, sections[-1].until) == ("", None)
         assert all(one.until == other.after for one, other in pairwise(sections))
+
+
+class NotingStore(S3Store):
+    """Notes behind which keys listings begin."""
+
+    def __init__(self, client) -> None:
+        super().__init__(client)
+        self.begun: list[str] = []
+
+    def list(self, bucket, prefix, *, start_after=""):
+        self.begun.append(start_after)
+        return super().list(bucket, prefix, start_after=start_after)
+
+
+def test_a_real_store_is_listed_in_sections_and_no_drop_is_left_out(s3_server, s3_bucket):
+    client = s3_client(s3_server.endpoint, s3_server.region, s3_server.access_key, SecretStr(s3_server.secret_key))
+    store, ledger = NotingStore(client), MemoryLedger()
+    # A key at which a listing is cut, with enough keys on either side of it.
+    edge = next(f"in/b{n}.pdf" for n in range(10_000) if crc32(f"in/b{n}.pdf".encode()) % 500 == 0)
+    keys = {edge} | {f"in/{'a' if n < 260 else 'c'}{'/-.! ü'[n % 6]}{n:03d}.pdf" for n in range(400)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.put(s3_bucket, key, b"%PDF"), keys))
+    watch = Watch(store, ledger, s3_bucket, "in/", is_pdf, section_keys=250)
+    for _ in range(3):
+        store.begun.clear()
+        rounds(watch)
+    assert len(store.begun) == 2
+    edge = max(store.begun)
+    new = {f"{edge}.pdf", f"{edge}/a.pdf", f"{edge}/b/c.pdf", f"{edge}!.pdf", "in/!.pdf", "in/z/z.pdf"}
+    for key in new:
+        store.put(s3_bucket, key, b"%PDF")
+    assert {each.document.key for each in rounds(watch)} == new
+    assert set(ledger.keys()) == keys | new
+    client.close()
