@@ -42,7 +42,7 @@ _REMEDY = {
 class _Order(NamedTuple):
     preparation: Preparation
     media_type: str
-    passwords: tuple[str, ...]
+    passwords: tuple[SecretStr, ...]
     original: IO[bytes]
     copy: IO[bytes]
     most_bytes: int
@@ -94,7 +94,7 @@ class Preparer:
                 order = _Order(
                     preparation,
                     source.media_type,
-                    tuple(password.get_secret_value() for password in passwords),
+                    tuple(passwords),
                     original,
                     copy,
                     source.size * _TIMES_LARGER + _BYTES_LARGER,
@@ -171,8 +171,9 @@ class Preparer:
             order.copy.truncate()
         child = self._started(order)
         deadline = self._clock.monotonic() + self._seconds
+        passwords = [password.get_secret_value() for password in order.passwords]
         try:
-            child.say({"media_type": order.media_type, "passwords": order.passwords}, deadline)
+            child.say({"media_type": order.media_type, "passwords": passwords}, deadline)
             return child.hear(deadline)
         finally:
             child.kill()

@@ -1,6 +1,9 @@
 import json
 
+import pytest
+
 from headrace.states import Reason, State
+from tests.cli.conftest import ROUTES
 from workers.cli.exits import Exit
 
 
@@ -56,3 +59,13 @@ def test_an_unknown_place_fails(headrace):
     result = headrace("reprocess", "s3://inbox/unknown/", "--yes")
     assert result.exit_code == Exit.FAILED
     assert "knows no document" in result.stderr
+
+
+@pytest.mark.parametrize(("chosen", "pages"), [("[1, 3, 9]", 2), ("[5]", 0)])
+def test_the_pages_that_todays_route_chooses_are_estimated(headrace, chosen, pages):
+    exported(headrace, "nanonets/a.pdf", pages=4)
+    model = 'model = "samples"\n'
+    headrace.routes_file.write_text(ROUTES.replace(model, f"{model}pages_to_process = {chosen}\n", 1))
+    told = json.loads(headrace("reprocess", "s3://inbox/nanonets/", "--dry-run", "--json").stdout)
+    assert told["pages"] == pages
+    assert told["cost_at_most"] == {"USD": f"{pages / 10:.2f}"}

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from headrace.states import Reason, State
+from tests.cli.conftest import ROUTES
 from workers.cli.exits import Exit
 
 
@@ -92,3 +93,12 @@ def test_what_is_held_in_doubt_is_never_retried(headrace):
     assert result.exit_code == 0
     assert "No failed run matches." in result.stderr
     assert state_of(headrace, held) is State.HELD
+
+
+def test_only_the_pages_that_the_route_chose_are_estimated(headrace):
+    model = 'model = "samples"\n'
+    headrace.routes_file.write_text(ROUTES.replace(model, f"{model}pages_to_process = [1, 3, 9]\n", 1))
+    failed(headrace, "nanonets/a.pdf", pages=4)
+    # What was routed is sent as it was routed, whatever the table says now.
+    headrace.routes_file.write_text(ROUTES)
+    assert json.loads(headrace("retry", "--dry-run", "--json").stdout)["cost_at_most"] == {"USD": "0.20"}

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from headrace.errors import NoPages
 from headrace.states import State
 from workers.cli.output import several
 
 if TYPE_CHECKING:
     from config.routes import RouteTable
     from headrace.ledger.records import Run
-    from headrace.routing import Lane
+    from headrace.routing import Lane, Route
 
 
 @dataclass
@@ -70,10 +71,22 @@ class Estimate:
         }
 
 
-def estimate(runs: Iterable[tuple["Run", "Lane | None"]], routes: "RouteTable") -> Estimate:
-    """What these runs may cost in these lanes, by the prices in headrace.toml."""
+def estimate(runs: Iterable[tuple["Run", "Lane | None", "Route | None"]], routes: "RouteTable") -> Estimate:
+    """What these runs may cost in these lanes, where these routes choose the pages, by the prices in headrace.toml."""
     total = Estimate()
-    for run, lane in runs:
-        total.add(run.pages, lane, routes)
+    for run, lane, route in runs:
+        total.add(_pages_sent(run, route), lane, routes)
         total.held += run.state is State.HELD
     return total
+
+
+def _pages_sent(run: "Run", route: "Route | None") -> int | None:
+    """How many pages the provider would be asked to read; all of them where the route is not known."""
+    from headrace.routing import pages_sent
+
+    if run.pages is None or route is None:
+        return run.pages
+    try:
+        return pages_sent(run.pages, route)
+    except NoPages:
+        return 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headrace.document import Document
     from headrace.ledger import Ledger
     from headrace.ledger.records import Run
-    from headrace.routing import Lane
+    from headrace.routing import Route
     from tasks.services import Services
 
 EPILOG = examples(
@@ -53,7 +53,8 @@ def reprocess(
         note(f"headrace: the ledger knows no document at {shown(str(place))}. `headrace ingest` takes new ones in.")
         raise typer.Exit(Exit.FAILED)
     ended = [run for run in runs if run.state.is_end]
-    costs = estimate(((run, lane_now(run, services.routes)) for run in ended), services.routes)
+    routed = ((run, route_now(run, services.routes)) for run in ended)
+    costs = estimate(((run, route.lane if route else None, route) for run, route in routed), services.routes)
     if not json or not (yes or dry_run):
         note(f"To be done again: {costs}" if ended else "Nothing to do again.")
         if len(ended) < len(runs):
@@ -90,12 +91,10 @@ def documents_below(ledger: "Ledger", place: Place) -> "Iterator[Document]":
         after = found[-1].key
 
 
-def lane_now(run: "Run", routes: "RouteTable") -> "Lane | None":
-    """The lane that today's routes give the document; None where none takes it any more."""
-    from headrace.routing import choose_route
-
+def route_now(run: "Run", routes: "RouteTable") -> "Route | None":
+    """The route that today's table gives the document; None where none takes it any more."""
     try:
-        return choose_route(run.document.bucket, run.document.key, routes.routes).lane
+        return routes.for_key(run.document.bucket, run.document.key)
     except NoRoute:
         return None
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from headrace.errors import LedgerError, LedgerUnavailable
 from headrace.states import State
 from workers.cli.consent import obtain, who
 from workers.cli.examples import examples
@@ -27,6 +28,7 @@ from workers.cli.session import session_of
 if TYPE_CHECKING:
     from headrace.ledger import Ledger
     from headrace.ledger.records import Run, RunFilter
+    from headrace.routing import Route
     from tasks.services import Services
 
 EPILOG = examples(
@@ -71,7 +73,8 @@ def retry(
         since=since,
         batch=batch,
     )
-    costs = estimate(((run, run.lane) for run in matching(services.ledger, chosen)), services.routes)
+    runs = matching(services.ledger, chosen)
+    costs = estimate(((run, run.lane, route_then(services.ledger, run)) for run in runs), services.routes)
     if not json or not (yes or dry_run):
         note(f"Failed: {costs}" if costs.runs else "No failed run matches.")
     batch_id, retried = None, 0
@@ -92,6 +95,18 @@ def matching(ledger: "Ledger", chosen: "RunFilter") -> "Iterator[Run]":
     while runs := ledger.runs(chosen, _AT_ONCE, after=after):
         yield from runs
         after = runs[-1].id
+
+
+def route_then(ledger: "Ledger", run: "Run") -> "Route | None":
+    """The route that the run was routed by; None where it was not, or where the ledger cannot tell."""
+    if run.revision is None:
+        return None
+    try:
+        return ledger.route_at(run.revision)
+    except LedgerUnavailable:
+        raise
+    except LedgerError:
+        return None
 
 
 def _retry(services: "Services", chosen: "RunFilter", most: int) -> tuple[str, int]:
