@@ -22,7 +22,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.UNSUPPORTED_TYPE: Explanation(
         "The content is of a kind that the route's provider does not read, whatever the file's name says.",
-        "Convert it to PDF, PNG, JPEG or TIFF, or send it to a route whose provider reads it.",
+        "Convert it, or write convert = true in its route for pictures; or send it to a route whose provider reads it.",
     ),
     Reason.TOO_LONG: Explanation(
         "The document has more pages than the route allows.",
@@ -37,16 +37,16 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "Upload the file again; the upload was probably cut off.",
     ),
     Reason.ENCRYPTED: Explanation(
-        "The file can only be opened with a password.",
-        "Remove the password and upload it again.",
+        "The file opens only with a password, and none that its route names opens it.",
+        "Remove the password and upload it again, or name it in the route (docs/preparation.md) and retry.",
     ),
     Reason.UNREADABLE: Explanation(
-        "The file is damaged, or is not what its name says.",
-        "Open it on a desk; save or export it anew and upload that.",
+        "The file is damaged, is not what its name says, or allows no copy that the provider could read.",
+        "Read the detail; open it on a desk, save or export it anew and upload that.",
     ),
     Reason.NO_PAGES: Explanation(
-        "The file opens, but holds no page.",
-        "Export it anew from its source and upload that.",
+        "The file opens, but holds no page, or none of those that its route asks for.",
+        "Look at pages_to_process of the route; else export it anew from its source and upload that.",
     ),
     Reason.COUNT_TIMED_OUT: Explanation(
         "Counting the pages took longer than its time limit; such files are often damaged.",

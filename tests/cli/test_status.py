@@ -22,7 +22,7 @@ def test_counts_are_by_state_reason_and_route_and_the_reasons_are_explained(head
         ("failed", "encrypted", None, 2, 0),
     ]
     shown = headrace("status").stdout
-    assert "encrypted: The file can only be opened with a password." in shown
+    assert "encrypted: The file opens only with a password" in shown
     assert "3 documents, 3 pages." in shown
 
 
