@@ -5,6 +5,8 @@
 Starts SeaweedFS and a simulated Nanonets on loopback, in a temporary folder; drops PDFs under four routes (sync, async,
 Base64, local) and takes each step of the pipeline in a process of its own, as its worker does. Flat is a step whose
 memory is the same for both documents; ends with 1 where one is not. It needs six times the document in disk space.
+The simulator takes no Base64 text of more than 64 MB and holds that in memory, so the large document of that route has
+45 MB and the simulator's memory is not looked at there.
 """
 
 import argparse
@@ -40,7 +42,8 @@ from workers.stack.servers import Seaweed
 
 PROJECT = Path(__file__).parents[1]
 SMALL_MEGABYTES = 10
-MOST_ADDED_MEGABYTES = 50
+MOST_BASE64_MEGABYTES = 45
+MOST_ADDED_MEGABYTES = 20
 LONGEST_SECONDS = 300
 PAGES = 3
 KEY = "bench-key"
@@ -231,10 +234,11 @@ def measure(megabytes: int, names: list[str]) -> bool:
     flat = True
     with tempfile.TemporaryDirectory(prefix="headrace-big-") as made:
         folder = Path(made)
-        files = [folder / "small.pdf", folder / "big.pdf"]
-        for file, size in zip(files, (SMALL_MEGABYTES, megabytes), strict=True):
-            write_pdf(file, size)
-        sizes = " and ".join(f"{file.stat().st_size / 1e6:.0f} MB" for file in files)
+        small_file, big_file, base64_file = (folder / f"{name}.pdf" for name in ("small", "big", "base64"))
+        write_pdf(small_file, SMALL_MEGABYTES)
+        write_pdf(big_file, megabytes)
+        write_pdf(base64_file, min(megabytes, MOST_BASE64_MEGABYTES))
+        sizes = " and ".join(f"{file.stat().st_size / 1e6:.0f} MB" for file in (small_file, big_file))
         print(f"PDFs of {sizes}; peak memory of a step's process and its children, and of the simulator\n")
         print(f"{'route':8} {'step':8} {'small':>9} {'big':>9} {'added':>9}   {'small':>7} {'big':>7}")
         with servers(folder) as (seaweed, simulator, address):
@@ -244,6 +248,7 @@ def measure(megabytes: int, names: list[str]) -> bool:
             for bucket in ("inbox", "outbox", "outbox-private"):
                 services.store.create_bucket(bucket)
             for name in names:
+                files = [small_file, base64_file if name == "base64" else big_file]
                 costs: dict[tuple[str, str], dict[str, float]] = {}
                 for file in files:
                     forget_peak(simulator.pid)
@@ -252,14 +257,15 @@ def measure(megabytes: int, names: list[str]) -> bool:
                     served = {"megabytes": peak_megabytes(simulator.pid), "children": 0.0, "seconds": 0.0}
                     costs["(simulator)", file.name] = served
                     services.store.delete("inbox", f"{name}/{file.name}")
-                for step in (*STEPS, *(["(simulator)"] if name != "local" else [])):
+                for step in (*STEPS, *(["(simulator)"] if name in {"sync", "async"} else [])):
                     small, big = (costs[step, file.name] for file in files)
                     used = [cost["megabytes"] + cost["children"] for cost in (small, big)]
                     added = used[1] - used[0]
                     flat = flat and added <= MOST_ADDED_MEGABYTES
                     print(
                         f"{name:8} {step:11} {used[0]:6.0f} MB {used[1]:6.0f} MB {added:+6.0f} MB"
-                        f"   {small['seconds']:5.1f} s {big['seconds']:5.1f} s"
+                        f"   {small['seconds']:5.1f} s {big['seconds']:5.1f} s",
+                        flush=True,
                     )
     return flat
 
