@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from io import UnsupportedOperation
 from typing import BinaryIO
 
 import pikepdf
@@ -62,7 +63,7 @@ def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.P
         file.seek(0)
         try:
             pdf = pikepdf.open(
-                file,
+                _quickest(file),
                 password=password,
                 # Else each page is visited at once, in C++.
                 inherit_page_attributes=False,
@@ -75,6 +76,14 @@ def _unlocked(file: BinaryIO, passwords: Sequence[str], walk: Walk) -> pikepdf.P
         walk.protected = password != ""
         return pdf
     raise no_password_fits(len(passwords))
+
+
+def _quickest(file: BinaryIO) -> BinaryIO | str:
+    """What pikepdf reads fastest: by a path it reads itself, twenty times as fast as it asks Python to."""
+    try:
+        return f"/dev/fd/{file.fileno()}"
+    except UnsupportedOperation:
+        return file  # It is in memory.
 
 
 def _is_text(password: str) -> bool:
