@@ -3,8 +3,9 @@
     python -m bench.fuzz_pages --seconds 180 --seed 1 [--folder DOCUMENTS] [--case NUMBER]
 
 Damages PDFs and pictures (those that the tests make, the project's samples, and what lies in DOCUMENTS) and counts
-them with the real PageCounter. A case follows from seed and number alone, given the same documents; `--case` repeats
-one. Ends with 1 where a case has another end than pages or a reason, takes longer than its limit, or ends the
+them with the real PageCounter. A case follows from seed and number, given the same documents, and `--case` repeats
+one (but an encrypted document is another one each time that it is made: what fails is kept in a temporary folder).
+Ends with 1 where a case has another end than pages or a reason, takes longer than its limit, or ends the
 counting process by an error of our own.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import random
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -187,16 +189,18 @@ def make_case(seed: int, number: int, documents: Sequence[bytes]) -> Case:
 
 @dataclass
 class Report:
-    """What came out. `failures` are what should not be; `killed` are counting processes that a signal ended."""
+    """What came out. `failures` are what should not be; `killed` are counting processes that a signal ended; `kept`: their documents."""
 
     cases: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
     slowest_seconds: float = 0.0
     slowest_case: int = 0
 
     def add(self, case: Case, counter: PageCounter) -> None:
+        wrong = len(self.failures) + len(self.killed)
         began = time.monotonic()
         try:
             outcome = self._outcome(case, counter)
@@ -210,6 +214,8 @@ class Report:
             self.slowest_seconds, self.slowest_case = seconds, case.number
         self.cases += 1
         self.outcomes[outcome] += 1
+        if len(self.failures) + len(self.killed) > wrong:
+            self.kept.append(_keep(case))
 
     def _outcome(self, case: Case, counter: PageCounter) -> str:
         document = case.document
@@ -231,6 +237,13 @@ class Report:
         if not 1 <= counted.pages <= case.most_pages + 1:
             self.failures.append(f"case {case.number}: {counted}")
         return "pages"
+
+
+def _keep(case: Case) -> Path:
+    """Where the document of a case is to be found afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="headrace-fuzz-"), f"case-{case.number}")
+    path.write_bytes(case.document)
+    return path
 
 
 def fuzz(cases: Iterator[Case], seconds: float) -> Report:
@@ -265,6 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"processes killed   {len(report.killed)}")
     for line in (*report.killed, *report.failures):
         print(f"  seed {wanted.seed}, {line}")
+    for path in report.kept:
+        print(f"  kept {path}")
     print("A CASE HAS NO RIGHT END" if report.failures else "every case has pages or a reason, in time")
     return 1 if report.failures else 0
 

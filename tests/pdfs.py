@@ -75,7 +75,7 @@ def saved_again(document: bytes, **how: object) -> bytes:
     """The same PDF as pikepdf writes it: `linearize=True`, or `object_stream_mode=…` for cross-reference streams."""
     written = BytesIO()
     with pikepdf.open(BytesIO(document)) as pdf:
-        pdf.save(written, **how)
+        pdf.save(written, deterministic_id="encryption" not in how, **how)
     return written.getvalue()
 
 
