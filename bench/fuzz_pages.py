@@ -189,7 +189,10 @@ def make_case(seed: int, number: int, documents: Sequence[bytes]) -> Case:
 
 @dataclass
 class Report:
-    """What came out. `failures` are what should not be; `killed` are counting processes that a signal ended; `kept`: their documents."""
+    """What came out.
+
+    `failures` are what should not be, `killed` counting processes that a signal ended, `kept` the documents of both.
+    """
 
     cases: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
