@@ -1,6 +1,6 @@
 """The step that looks after a group of accepted jobs: ask for what is due, come back when the next one is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from celery import Task, shared_task
 
 from headrace.errors import LedgerUnavailable, PermanentError, StaleClaim, StorageError, StorageUnavailable
 from headrace.faults import fault_point
+from headrace.ledger.claims import MOST_DELIVERIES
 from headrace.ledger.records import Advance, PollJob, SubmissionChange, Turn
 from headrace.providers import Answer, Job, Pending, Refused
 from headrace.routing import Route
@@ -81,13 +82,29 @@ def look_after(services: Services, turn: Turn) -> datetime | None:
     another message has taken the group over.
     """
     with repeated(lambda: services.ledger.heartbeat(turn), "poll turn"):
-        due = services.ledger.due_jobs(turn)
-        for first in range(0, len(due), AT_ONCE):
+        for jobs in asked_together(services.ledger.due_jobs(turn)):
             left = (turn.deadline - services.clock.now()).total_seconds()
             if left < LEAST_SECONDS_FOR_A_CALL:
                 break
-            _ask(services, turn, due[first : first + AT_ONCE], left)
+            if jobs[0].deliveries >= MOST_DELIVERIES:
+                _end_as_poison(services, turn, jobs[0])
+                continue
+            services.ledger.begin_polls(turn, jobs)
+            _ask(services, turn, jobs, left)
     return services.ledger.finish_turn(turn)
+
+
+def asked_together(due: Sequence[PollJob]) -> Iterator[Sequence[PollJob]]:
+    """The due jobs, a few at once; then, one by one, those whose last poll ended without a word.
+
+    An answer that kills its worker is then found, and keeps no other from being fetched.
+    """
+    harmless = [entry for entry in due if not entry.deliveries]
+    for first in range(0, len(harmless), AT_ONCE):
+        yield harmless[first : first + AT_ONCE]
+    for entry in due:
+        if entry.deliveries:
+            yield [entry]
 
 
 def _ask(services: Services, turn: Turn, jobs: Sequence[PollJob], seconds: float) -> None:
@@ -128,6 +145,19 @@ def _put_aside(services: Services, turn: Turn, entry: PollJob, error: Exception)
         _give_up(services, turn, entry, Reason.UNEXPECTED, text)
     except StaleClaim:
         log.warning("job moved on meanwhile", submission=str(entry.key))
+
+
+def _end_as_poison(services: Services, turn: Turn, entry: PollJob) -> None:
+    text = (
+        f"The job {entry.job.id} was asked for {entry.deliveries} times by workers that never said what came of it. "
+        "It is accepted and paid; `headrace retry` asks for it again, and pays nothing."
+    )
+    with structlog.contextvars.bound_contextvars(run=entry.run.id):
+        log.error("job ended as poison", submission=str(entry.key), deliveries=entry.deliveries)
+        try:
+            _give_up(services, turn, entry, Reason.POISON, text)
+        except StaleClaim:
+            log.warning("job moved on meanwhile", submission=str(entry.key))
 
 
 def _settle(services: Services, turn: Turn, entry: PollJob, result: Answer | Pending | Refused) -> None:

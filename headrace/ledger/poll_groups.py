@@ -4,7 +4,7 @@ A message carries a generation; `take_turn` compares it and raises it, so that o
 generation only the first does anything, and the next message carries the generation that the turn got.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,7 +49,14 @@ class PollGroups(Database):
             joined = _join(tx, lane, due_at, now)
             group_id = _open(tx, lane, due_at, now) if joined is None else joined
             # How many pages to wait for is the provider's word, never our own count.
-            more = {"group_id": group_id, "accepted_at": now, "due_at": due_at, "polls": 0, "pages": change.pages}
+            more = {
+                "group_id": group_id,
+                "accepted_at": now,
+                "due_at": due_at,
+                "polls": 0,
+                "deliveries": 0,
+                "pages": change.pages,
+            }
             change_submission(tx, run, change, now, **more)
             move(tx, run, Advance(State.SUBMITTED, due_at=due_at, facts=facts or {}), now)
         return PollHint(group_id, 0) if joined is None else None
@@ -73,14 +80,25 @@ class PollGroups(Database):
         return Turn(group_id, generation + 1, Lane(*taken), now + TURN)
 
     def due_jobs(self, turn: Turn) -> list[PollJob]:
-        """The jobs of the group whose poll is due, the most overdue first."""
+        """The jobs of the group whose poll is due, the most overdue first, those that nobody heard of again last."""
         query = (
             select_jobs()
             .where(submissions.c.group_id == turn.group_id, _OPEN_JOBS, submissions.c.due_at <= self._clock.now())
-            .order_by(submissions.c.due_at, submissions.c.key)
+            .order_by(submissions.c.deliveries, submissions.c.due_at, submissions.c.key)
         )
         with self._reading() as connection:
             return [job_of(row) for row in connection.execute(query)]
+
+    def begin_polls(self, turn: Turn, jobs: Sequence[PollJob]) -> None:
+        """Count that these jobs are asked for now; what comes of it (`postpone`, `land`) begins the count anew.
+
+        Raises StaleClaim where the turn is lost.
+        """
+        keys = [str(job.key) for job in jobs]
+        with self._transaction("begin_polls") as tx:
+            _hold(tx, turn)
+            counted = update(submissions).where(submissions.c.key.in_(keys), submissions.c.group_id == turn.group_id)
+            tx.execute(counted.values(deliveries=submissions.c.deliveries + 1))
 
     def heartbeat(self, turn: Turn) -> bool:
         """Say that the turn goes on; False when it is lost."""
@@ -96,7 +114,7 @@ class PollGroups(Database):
             tx.execute(
                 update(submissions)
                 .where(submissions.c.key == str(job.key))
-                .values(polls=submissions.c.polls + 1, due_at=due_at, updated_at=now)
+                .values(polls=submissions.c.polls + 1, deliveries=0, due_at=due_at, updated_at=now)
             )
             # The run's next poll is the earliest of its jobs'.
             jobs = (submissions.c.run_id == run.id) & (submissions.c.state == SubmissionState.ACCEPTED)
@@ -111,7 +129,7 @@ class PollGroups(Database):
         with self._transaction("land") as tx:
             run = _polled_run(tx, turn, job)
             now = self._clock.now()
-            change_submission(tx, run, change, now, polls=submissions.c.polls + 1)
+            change_submission(tx, run, change, now, polls=submissions.c.polls + 1, deliveries=0)
             detail = advance.detail or f"{change.key}, {change.state.value}"
             note(tx, run.id, now, step="poll", event="landed", state=run.state, reason=change.reason, detail=detail)
             move(tx, run, advance, now)
@@ -220,6 +238,12 @@ def _is_current(turn: Turn) -> Any:
     return (group.id == turn.group_id) & (group.generation == turn.generation) & (group.state != GroupState.ENDED)
 
 
+def _hold(tx: Connection, turn: Turn) -> None:
+    """Lock the turn's group; StaleClaim where the turn is lost."""
+    if tx.execute(select(poll_groups.c.id).where(_is_current(turn)).with_for_update()).one_or_none() is None:
+        raise StaleClaim(f"The turn of poll group {turn.group_id} was lost: another message looks after it now.")
+
+
 def _polled_run(tx: Connection, turn: Turn, job: PollJob) -> Run:
     """The job's run, locked; StaleClaim unless the turn holds and the job is still waited for."""
     run = read_run(tx, job.run.id, locked=True)
@@ -228,9 +252,7 @@ def _polled_run(tx: Connection, turn: Turn, job: PollJob) -> Run:
         submissions.c.group_id == turn.group_id,
         submissions.c.state == SubmissionState.ACCEPTED,
     )
-    current = tx.execute(select(poll_groups.c.id).where(_is_current(turn)).with_for_update()).one_or_none()
-    if current is None:
-        raise StaleClaim(f"The turn of poll group {turn.group_id} was lost: another message looks after it now.")
+    _hold(tx, turn)
     if run is None or run.state is not State.SUBMITTED or tx.execute(waited).one_or_none() is None:
         raise StaleClaim(f"Run {job.run.id} does not wait for {job.key} any more.")
     return run

@@ -150,13 +150,17 @@ class Turn:
 
 @dataclass(frozen=True)
 class PollJob:
-    """One accepted job of a group that is due."""
+    """One accepted job of a group that is due.
+
+    `deliveries`: how often it was asked for, since it was last heard of, by workers that never said what came of it.
+    """
 
     run: Run
     key: SubmissionKey
     job: Job
     polls: int
     accepted_at: datetime
+    deliveries: int = 0
 
 
 @dataclass(frozen=True)

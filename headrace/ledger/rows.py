@@ -23,7 +23,7 @@ def select_jobs() -> Select[Any]:
     """Every submission with its run and document: what `job_of` and `run_of` read."""
     asked = [
         submissions.c[name].label(f"submission_{name}")
-        for name in ("key", "job", "model", "pages", "polls", "accepted_at")
+        for name in ("key", "job", "model", "pages", "polls", "deliveries", "accepted_at")
     ]
     return select_runs().add_columns(*asked).join(submissions, submissions.c.run_id == runs.c.id)
 
@@ -111,6 +111,7 @@ def job_of(row: Row[Any]) -> PollJob:
         key=SubmissionKey.parse(row.submission_key),
         job=Job(row.submission_job, row.submission_model, row.submission_pages),
         polls=row.submission_polls,
+        deliveries=row.submission_deliveries,
         accepted_at=row.submission_accepted_at,
     )
 

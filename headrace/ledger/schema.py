@@ -188,6 +188,9 @@ submissions = _table(
     Column("cost", Float),
     Column("job", Remark),
     Column("polls", Integer, nullable=False, default=0),
+    Column(
+        "deliveries", Integer, nullable=False, default=0, server_default="0"
+    ),  # polls begun that ended without a word
     Column("due_at", Moment),  # its next poll
     Column("group_id", _SERIAL, ForeignKey("poll_groups.id"), index=True),
     Column("created_at", Moment, nullable=False),

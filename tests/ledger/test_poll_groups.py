@@ -118,6 +118,24 @@ def test_a_chain_of_turns_followed_literally(ledger, clock):
     assert ledger.revive_groups() == []
 
 
+def test_a_poll_that_is_begun_counts_until_something_comes_of_it(ledger, clock):
+    _, _, hint = accepted(ledger, clock, "a", due_in=0)
+    accepted(ledger, clock, "b", due_in=1)
+    clock.pass_(seconds(1))
+    turn = ledger.take_turn(hint.group_id, 0)
+    first, second = ledger.due_jobs(turn)
+    ledger.begin_polls(turn, [first])
+    assert [(job.job.id, job.deliveries) for job in ledger.due_jobs(turn)] == [("job-b", 0), ("job-a", 1)], "it is last"
+    ledger.begin_polls(turn, [first, second])
+    assert [job.deliveries for job in ledger.due_jobs(turn)] == [1, 2]
+    ledger.postpone(turn, first, clock.now())
+    assert [(job.job.id, job.deliveries) for job in ledger.due_jobs(turn)] == [("job-a", 0), ("job-b", 1)]
+
+    ledger.take_turn(hint.group_id, 1)
+    with pytest.raises(StaleClaim, match="turn"):
+        ledger.begin_polls(turn, [first])
+
+
 def test_a_refused_job_fails_its_run(ledger, clock):
     run_id, key, hint = accepted(ledger, clock, due_in=0)
     turn = ledger.take_turn(hint.group_id, 0)

@@ -1,5 +1,7 @@
 """The life of a document, step by step and message by message."""
 
+from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -245,10 +247,42 @@ def _failed():
     return RunFilter(state=State.FAILED)
 
 
-def test_a_document_that_no_worker_survives_fails_as_poison(make_world):
-    class Died(BaseException):
-        pass
+class Died(BaseException):
+    """The end of a worker process."""
 
+
+def test_an_answer_that_no_worker_survives_fails_as_poison_and_its_neighbours_are_fetched(world, provider):
+    jobs = [f"job-{number}" for number in range(10)]
+    runs = [world.drop(f"paid/{job}.pdf", make_pdf(5 + number)) for number, job in enumerate(jobs)]
+    provider.submits.extend(accepted(job, 5) for job in jobs)
+    asked = []
+
+    def fetch(wanted, *, deadline_seconds):
+        asked.append([job.id for job in wanted])
+        if "job-3" in asked[-1]:
+            raise Died
+        return {job: answer(5, job=job.id) for job in wanted}
+
+    provider.fetch = fetch
+    for _ in range(12):
+        with suppress(Died):
+            world.deliver_all()
+        world.clock.pass_(timedelta(seconds=31))
+        world.sweep()
+    world.deliver_all()
+    ended = Counter((run.state, run.reason) for run in map(world.ledger.run, runs))
+    assert ended == {(State.EXPORTED, None): 9, (State.FAILED, Reason.POISON): 1}
+    # Together once; from then on alone, and after everybody else.
+    assert [len(together) for together in asked if "job-3" in together] == [8, 1, 1, 1, 1]
+
+    provider.fetch = lambda wanted, **_: {job: answer(5, job=job.id) for job in wanted}
+    world.hints.hint_all(world.ledger.retry(_failed(), by="test"))
+    world.deliver_all()
+    assert {world.state(run) for run in runs} == {State.EXPORTED}
+    assert len(provider.requests) == 10, "what was paid is not paid again"
+
+
+def test_a_document_that_no_worker_survives_fails_as_poison(make_world):
     def kill(source, request):
         raise Died
 
