@@ -37,6 +37,8 @@ def facts_of_run(run: "Run") -> dict[str, Any]:
         "account": None if lane is None else lane.account,
         "model": None if lane is None else lane.model,
         "mode": run.mode,
+        "media_type": run.media_type,
+        "preparation": run.preparation,
         "pages": run.pages,
         "pages_source": run.pages_source,
         "cost": run.cost,

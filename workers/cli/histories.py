@@ -122,6 +122,8 @@ def _facts(run: "Run") -> list[tuple[str, str]]:
         ("route", run.route and f"{run.route}, revision {run.revision}"),
         ("lane", run.lane and shown(str(run.lane))),
         ("mode", run.mode),
+        ("content", run.media_type),
+        ("preparation", run.preparation),
         ("pages", run.pages and f"{run.pages} ({run.pages_source})"),
         ("cost", in_cell(run.cost)),
         ("marks", ", ".join(run.marks)),
