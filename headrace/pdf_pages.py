@@ -13,8 +13,8 @@ from headrace.ranges import RangedFile
 
 # Where %%EOF has to stand (implementation note 18 of the PDF reference 1.7).
 _END_BYTES = 1024
-# pypdf finds a page more than pikepdf in some damaged files, and takes seconds for each megabyte of others.
-_QUICK_BYTES = 512 * 1024
+# pypdf finds a page more than pikepdf in some damaged files, and takes many seconds for a megabyte of others.
+_QUICK_BYTES = 128 * 1024
 
 
 def walk_whole(file: BytesIO, *, most_pages: int, passwords: Sequence[str]) -> Walk:
