@@ -49,6 +49,7 @@ class Cost:
     cpu_seconds: float
     requests: int
     recorded: int
+    peak_megabytes: float
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _listed(name: str, watch: Watch) -> Cost:
         requests += found.requests
         recorded += len(found.recorded)
         complete = found.complete
-    return Cost(name, time.monotonic() - began, time.process_time() - cpu_began, requests, recorded)
+    seconds, cpu_seconds = time.monotonic() - began, time.process_time() - cpu_began
+    return Cost(name, seconds, cpu_seconds, requests, recorded, _memory("VmHWM"))
 
 
 def _memory(name: str) -> float:
@@ -144,10 +146,10 @@ def in_a_fresh_process(endpoint: str, keys: int) -> Measured:
 
 def print_costs(measured: Measured) -> None:
     print(f"\n{measured.keys:,} keys")
-    print(f"{'':34}{'seconds':>9}{'of CPU':>9}{'requests':>10}{'recorded':>10}")
+    print(f"{'':34}{'seconds':>9}{'of CPU':>9}{'requests':>10}{'recorded':>10}{'MB':>7}")
     for cost in measured.costs:
-        numbers = f"{cost.seconds:9.1f}{cost.cpu_seconds:9.1f}{cost.requests:10,}{cost.recorded:10,}"
-        print(f"{cost.name:34}{numbers}")
+        times = f"{cost.seconds:9.1f}{cost.cpu_seconds:9.1f}"
+        print(f"{cost.name:34}{times}{cost.requests:10,}{cost.recorded:10,}{cost.peak_megabytes:7.0f}")
     print(f"memory: {measured.megabytes_before:.0f} MB before, {measured.megabytes_added:+.1f} MB at the most")
 
 

@@ -78,8 +78,8 @@ class Section:
         self.seen.add(digest)
         self.cursor = place
         self.listed += keys
-        # Orders that nobody thought of mostly agree with these two about ASCII. A folder may not be begun behind.
-        if place.isascii() and not place.endswith("/") and place != self.after:
+        # Below the surrogates an order by UTF-16 is that of UTF-8. A folder's own key may not be begun behind.
+        if place and max(place) < "\ud800" and not place.endswith("/") and place != self.after:
             self.marks.append(Mark(place, self.listed))
 
     def cut(self, keys: int) -> "Iterator[Section]":
