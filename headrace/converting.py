@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO
 
-import img2pdf  # type: ignore[import-untyped]
-import pi_heif  # type: ignore[import-untyped]
+import img2pdf
+import pi_heif
 from PIL import Image, ImageOps, ImageSequence
 
 from headrace.errors import UnreadableDocument

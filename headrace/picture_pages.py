@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
-import pi_heif  # type: ignore[import-untyped]
+import pi_heif
 from PIL import Image, TiffImagePlugin
 
 from headrace.errors import UnreadableDocument
