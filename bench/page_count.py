@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.counting import PageCounter
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 
 PAGES = 2000
 STREAM_BYTES = 100_000

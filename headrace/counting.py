@@ -23,7 +23,7 @@ from headrace.errors import (
     UnreadableDocument,
     UnsupportedType,
 )
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 from headrace.ranges import RangeReader
 from headrace.states import Reason
 

@@ -1,35 +1,17 @@
 """A document's bytes -> how many pages it has."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 from headrace.count_costs import BUDGET, LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.errors import NoPages, UnreadableDocument
 from headrace.media import SNIFFED_BYTES, media_type
+from headrace.page_count import PageCount
 from headrace.page_tree import Walk
 from headrace.pdf_pages import walk_in_blocks, walk_whole
 from headrace.picture_pages import READ_WHOLE, read_picture
 from headrace.ranges import BudgetSpent, RangedFile, RangeReader
-
-
-@dataclass(frozen=True, slots=True)
-class PageCount:
-    """How many pages a document has, at least one.
-
-    `source` is "walked" where pages were counted one by one, "declared" where the file's own
-    word was taken because counting would have cost too much. With `at_least` there may be more.
-    `protected`: it opens only with one of the passwords that were given. `rotated`: its first page is a
-    picture that says (EXIF) that it does not lie upright.
-    """
-
-    pages: int
-    source: Literal["walked", "declared"]
-    media_type: str
-    at_least: bool = False
-    protected: bool = False
-    rotated: bool = False
 
 
 def count_pages(

@@ -1,7 +1,7 @@
 """A counted document, its route, what the provider takes -> what is to be done to a copy first; or a refusal."""
 
 from headrace.errors import UnsupportedType
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 from headrace.providers import Capabilities
 from headrace.routing import Route
 from headrace.states import Preparation

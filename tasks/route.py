@@ -16,7 +16,7 @@ from headrace.errors import (
     PermanentError,
 )
 from headrace.ledger.records import Advance
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 from headrace.preparation import preparation_for
 from headrace.routing import Route, choose_mode, choose_route, refuse_large
 from headrace.states import Mode, Reason, State

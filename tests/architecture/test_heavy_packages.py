@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.sources import ROOT, files, module_name
 
-HEAVY = {"camelot", "cv2", "numpy", "pandas", "playa", "pypdfium2"}
+HEAVY = {"camelot", "cv2", "img2pdf", "numpy", "pandas", "pi_heif", "pikepdf", "PIL", "playa", "pypdf", "pypdfium2"}
 ROUTES = """
 [[routes]]
 name = "free"

@@ -22,7 +22,10 @@ def test_a_prefix_tells_what_is_new_known_and_no_document(headrace):
     assert objects_of(result) == {
         "local/known.pdf": ("known", None),
         "local/new.pdf": ("new", None),
-        "local/notes.txt": ("not a document", "its ending is not one of .pdf, .png, .jpg, .jpeg, .tif, .tiff, .webp, .heic, .heif"),
+        "local/notes.txt": (
+            "not a document",
+            "its ending is not one of .pdf, .png, .jpg, .jpeg, .tif, .tiff, .webp, .heic, .heif",
+        ),
         "local/folder/": ("not a document", "a folder's placeholder"),
         "elsewhere/x.pdf": ("not a document", "no route takes its place"),
     }

@@ -21,7 +21,7 @@ from headrace.errors import (
     StorageUnavailable,
     UnreadableDocument,
 )
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 from tests.heic import HEIC
 from tests.pages.reading import CountingReader
 from tests.pdfs import make_pdf, make_picture, pdf_that_unpacks_to, scattered_pdf, slow_pdf

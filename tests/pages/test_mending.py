@@ -6,7 +6,8 @@ import pytest
 
 from headrace.count_costs import BUDGET, LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.errors import EncryptedDocument, NoPages, UnreadableDocument
-from headrace.pages import PageCount, count_pages
+from headrace.page_count import PageCount
+from headrace.pages import count_pages
 from headrace.pdf_mending import mend_pages
 from headrace.pdf_reading import read_pages
 from tests.pages.reading import CountingReader

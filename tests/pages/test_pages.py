@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from headrace.count_costs import BUDGET, LARGER_BUDGET, WHOLE_BYTES
 from headrace.errors import EmptyDocument, EncryptedDocument, NoPages, PermanentError, UnreadableDocument
-from headrace.pages import PageCount, count_pages
+from headrace.page_count import PageCount
+from headrace.pages import count_pages
 from tests.pages.reading import CountingReader
 from tests.pdfs import hybrid_pdf, make_pdf, pdf_of, pdf_with_tree, saved_again, scattered_pdf, with_wrong_index
 

@@ -5,7 +5,8 @@ import pytest
 
 from headrace.count_costs import BUDGET, WHOLE_BYTES
 from headrace.errors import EncryptedDocument
-from headrace.pages import PageCount, count_pages
+from headrace.page_count import PageCount
+from headrace.pages import count_pages
 from headrace.pdf_mending import mend_pages
 from tests.pages.reading import CountingReader
 from tests.pdfs import make_pdf, saved_again, scattered_pdf

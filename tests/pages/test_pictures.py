@@ -5,7 +5,8 @@ from PIL import Image
 
 from headrace.count_costs import LARGER_BUDGET, WHOLE_BYTES
 from headrace.errors import UnreadableDocument
-from headrace.pages import PageCount, count_pages
+from headrace.page_count import PageCount
+from headrace.pages import count_pages
 from tests.heic import HEIC, THREE_IN_ONE_HEIC, heic_that_says
 from tests.pages.reading import CountingReader
 from tests.pdfs import make_picture, picture_that_says, tiff_whose_last_page_says

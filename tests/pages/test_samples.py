@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from headrace.counting import PageCounter
 from headrace.errors import EncryptedDocument, PermanentError
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 from tests.pages.sample_outcomes import BY_FOLDER
 
 SAMPLES = Path(__file__).parents[2] / ".." / "shared" / "samples"

@@ -3,7 +3,7 @@
 import pytest
 
 from headrace.errors import UnsupportedType
-from headrace.pages import PageCount
+from headrace.page_count import PageCount
 from headrace.preparation import preparation_for
 from headrace.providers import Capabilities
 from headrace.providers.local import LocalProvider
