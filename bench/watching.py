@@ -9,15 +9,17 @@ limit is broken.
 """
 
 import argparse
+import gc
 import math
 import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +27,9 @@ from pydantic import SecretStr
 
 from bench.listing_server import listing_server
 from headrace.clock import SystemClock
+from headrace.document import Document
 from headrace.ledger import Ledger
+from headrace.ledger.records import Recorded
 from headrace.storage.s3 import S3Store, s3_client
 from headrace.storage.watching import MOST_SIDE_BY_SIDE, Watch
 from workers.logging import configure_logging
@@ -36,7 +40,7 @@ from workers.stack.servers import S3_REGION, Seaweed
 BUCKET, PREFIX = "inbox", "in/"
 NEW = 10
 MOST_ADDED_REQUESTS = 1.3  # of a section's last page a part belongs to the next section
-MOST_ADDED_MEGABYTES = 25  # a page and its answer for each thread, where fewer keys need but one
+MOST_ADDED_MEGABYTES = 20  # a page and its answer for each thread, where fewer keys need but one
 _ACCESS, _SECRET = "access-of-the-bench", "secret-of-the-bench"
 
 
@@ -58,7 +62,7 @@ class Measured:
     costs: tuple[Cost, ...]
     new_were_seen: bool
     megabytes_before: float
-    megabytes_added: float
+    megabytes_of_watch: float
 
 
 def keys_of(count: int) -> list[str]:
@@ -107,6 +111,7 @@ def measure(endpoint: str, keys: int) -> Measured:
         # A listing of one page and a query, so that what every process needs is there before.
         next(store.list(BUCKET, PREFIX))
         ledger.known(["0"])
+        gc.freeze()  # as the listener does
         before = _memory("VmRSS")
         watching = watch()
         costs = [_listed("first listing: everything is new", watching)]
@@ -118,7 +123,35 @@ def measure(endpoint: str, keys: int) -> Measured:
         seen = costs[-1].recorded == min(NEW, keys)
         costs.append(_listed("nothing new, in a new process", watch()))
         ledger.close()
-    return Measured(keys, tuple(costs), seen, before, _memory("VmHWM") - before)
+    return Measured(keys, tuple(costs), seen, before, 0)
+
+
+class ForgetfulLedger:
+    """Has every document and keeps none, so that the memory of the watch alone is measured."""
+
+    def known(self, document_ids: Collection[str]) -> dict[str, datetime | None]:
+        return dict.fromkeys(document_ids, datetime.max.replace(tzinfo=UTC))
+
+    def record(self, documents: Sequence[Document]) -> list[Recorded]:
+        raise AssertionError(f"{len(documents)} documents are known and were recorded all the same.")
+
+    def watch_cursor(self, bucket: str, prefix: str) -> str:  # noqa: ARG002  every place begins at its beginning
+        return ""
+
+    def save_watch_cursor(self, bucket: str, prefix: str, cursor: str) -> None:
+        pass
+
+
+def measure_memory(endpoint: str) -> float:
+    """The megabytes that watching adds at the most; to be called in a fresh process."""
+    store = store_at(endpoint)
+    next(store.list(BUCKET, PREFIX))
+    gc.freeze()
+    before = _memory("VmRSS")
+    watch = Watch(store, ForgetfulLedger(), BUCKET, PREFIX, lambda key: key.endswith(".pdf"))
+    for _ in range(3):
+        _listed("", watch)
+    return _memory("VmHWM") - before
 
 
 def _listed(name: str, watch: Watch) -> Cost:
@@ -139,9 +172,11 @@ def _memory(name: str) -> float:
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
 
 
-def in_a_fresh_process(endpoint: str, keys: int) -> Measured:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, endpoint, keys).result()
+def in_fresh_processes(endpoint: str, keys: int) -> Measured:
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned, max_tasks_per_child=1) as pool:
+        megabytes = pool.submit(measure_memory, endpoint).result()
+        return replace(pool.submit(measure, endpoint, keys).result(), megabytes_of_watch=megabytes)
 
 
 def print_costs(measured: Measured) -> None:
@@ -150,7 +185,9 @@ def print_costs(measured: Measured) -> None:
     for cost in measured.costs:
         times = f"{cost.seconds:9.1f}{cost.cpu_seconds:9.1f}"
         print(f"{cost.name:34}{times}{cost.requests:10,}{cost.recorded:10,}{cost.peak_megabytes:7.0f}")
-    print(f"memory: {measured.megabytes_before:.0f} MB before, {measured.megabytes_added:+.1f} MB at the most")
+    print(
+        f"memory: {measured.megabytes_before:.0f} MB before; watching alone adds {measured.megabytes_of_watch:.1f} MB"
+    )
 
 
 def main() -> int:
@@ -172,12 +209,12 @@ def main() -> int:
     results = []
     for count in (options.keys // 10, options.keys):
         with serves(keys_of(count)) as endpoint:
-            results.append(in_a_fresh_process(endpoint, count))
+            results.append(in_fresh_processes(endpoint, count))
         print_costs(results[-1])
     few, lots = results
     unchanged = lots.costs[2]
     most_requests = math.ceil(lots.keys / 1000 * MOST_ADDED_REQUESTS) + 1
-    grown = lots.megabytes_added - few.megabytes_added
+    grown = lots.megabytes_of_watch - few.megabytes_of_watch
     print(f"\nnew drops     {'all' if few.new_were_seen and lots.new_were_seen else 'NOT ALL'} seen in one listing")
     print(f"requests      {unchanged.requests} where nothing is new (at most {most_requests})")
     print(

@@ -1,5 +1,6 @@
 """The listener: the process that learns of new objects. It keeps every door open until it is stopped."""
 
+import gc
 import signal
 import sys
 import threading
@@ -87,6 +88,8 @@ def main() -> None:
         raise SystemExit(3) from None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # What is loaded by now stays: looking through it took as long as reading the pages of a listing.
+    gc.freeze()
     log.info("listener started", doors=[door.name for door in doors])
     listen(doors, stop)
     log.info("listener stopped")

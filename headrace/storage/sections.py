@@ -85,11 +85,12 @@ class Section:
     def cut(self, keys: int) -> "Iterator[Section]":
         """The sections, of about so many keys, that are listed next instead of this one."""
         begin, dealt_with = self.after, 0
+        unchanged = frozenset(self.seen)
         for mark in self.marks:
             if mark.listed - dealt_with >= keys and self.listed - mark.listed >= keys // 2:
-                yield Section.begin(begin, mark.key, self.seen, mark.listed - dealt_with)
+                yield Section.begin(begin, mark.key, unchanged, mark.listed - dealt_with)
                 begin, dealt_with = mark
-        yield Section.begin(begin, self.until, self.seen, self.listed - dealt_with)
+        yield Section.begin(begin, self.until, unchanged, self.listed - dealt_with)
 
     def joined(self, following: "Section") -> "Section":
         """This section and the one behind it as one; neither has been begun."""
