@@ -33,7 +33,8 @@ MOST_ENVELOPES = 3
 class Notification:
     """What one message tells. `ignored` says why a record counts for nothing, `unreadable` what could not be read.
 
-    A message with something unreadable must be kept for a person: a document may be in it.
+    A message with something unreadable must be kept for a person: a document may be in it, or a topic has
+    something to say to whoever looks after the queue.
     """
 
     created: tuple[Document, ...] = ()
@@ -113,14 +114,14 @@ def _read_sns(event: object, envelopes: int) -> list[Outcome] | None:
         case "SubscriptionConfirmation":
             # Its link is not shown: whoever can write to the queue could have put any address there.
             return [
-                Ignored(
+                Unreadable(
                     f"The topic {topic} asks to confirm its subscription to this queue, and sends nothing before. "
                     "If it is yours, subscribe the queue as the queue's owner, which needs no confirmation, or ask for "
                     "the confirmation again in the SNS console."
                 )
             ]
         case "UnsubscribeConfirmation":
-            return [Ignored(f"The topic {topic} no longer sends to this queue; subscribe it again if it should.")]
+            return [Unreadable(f"The topic {topic} no longer sends to this queue; subscribe it again if it should.")]
     return None
 
 

@@ -72,10 +72,10 @@ def test_a_key_may_have_1024_bytes_in_every_shape(shape):
 
 
 @pytest.mark.parametrize("kind", ["SubscriptionConfirmation", "UnsubscribeConfirmation"])
-def test_what_a_topic_says_of_its_subscription_names_the_topic_and_shows_no_link(kind):
+def test_what_a_topic_says_of_its_subscription_is_for_a_person_names_the_topic_and_shows_no_link(kind):
     link = "https://elsewhere.example/?Action=ConfirmSubscription&Token=abc"
     body = {"Type": kind, "TopicArn": "arn:aws:sns:us-west-2:1:drops", "Message": "You have …", "SubscribeURL": link}
-    (why,) = read(body).ignored
+    (why,) = read(body).unreadable
     assert "arn:aws:sns:us-west-2:1:drops" in why
     assert "elsewhere" not in why
     assert "abc" not in why
