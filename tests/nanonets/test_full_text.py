@@ -43,6 +43,28 @@ def test_key_and_metadata_are_those_of_the_request():
     assert (prediction.job, prediction.model) == (None, "")
 
 
+def test_a_file_id_in_a_full_text_is_no_job_that_could_be_asked_for():
+    page = {"page": 0, "raw_text": "Hello", "request_file_id": "f-1"}
+    provider = always(200, json={"result": [{"filename": "a.pdf", "page_data": [page]}]})
+    answer = provider.submit(BytesSource(), request(ManualClock()))
+    assert answer.prediction.job is None
+    assert provider.read(answer.raw, "").job is None
+    assert answer.prediction.pages[0].file_id == "f-1"
+
+
+def test_a_full_text_of_which_every_page_failed_is_a_failure():
+    failed = [{"page": number, "status": "failure", "raw_text": ""} for number in (0, 1)]
+    with pytest.raises(PredictionRejected) as caught:
+        submitted(json={"result": [{"filename": "a.pdf", "page_data": failed}]})
+    assert caught.value.reason is Reason.PREDICTION_FAILED
+
+
+def test_a_full_text_of_which_one_page_failed_is_an_answer():
+    pages = [{"page": 0, "status": "failure"}, {"page": 1, "raw_text": "Hello"}]
+    answer = submitted(json={"result": [{"filename": "a.pdf", "page_data": pages}]})
+    assert answer.prediction.failed_pages == (1,)
+
+
 def test_nothing_but_the_file_goes_out():
     wire = Wire({"result": [FILE]})
     wire.provider().submit(BytesSource(b"xyz"), request(wire.clock))

@@ -12,7 +12,7 @@ from headrace.clock import Clock
 from headrace.errors import PredictionRejected, ProviderUnavailable
 from headrace.prediction import Prediction
 from headrace.providers import Answer, Capabilities, Job, Pending, Refused, Request, Source
-from headrace.providers.nanonets import answers, bodies, outcomes, reading
+from headrace.providers.nanonets import answers, bodies, outcomes, reading, texts
 from headrace.providers.nanonets.answers import UnreadableBody
 from headrace.providers.nanonets.api import NanonetsApi
 from headrace.providers.nanonets.calls import Reply
@@ -74,10 +74,12 @@ class NanonetsProvider:
     def read(self, raw: bytes, model: str) -> Prediction:
         """The prediction in a stored answer, of a predict call, by file or of full text.
 
+        Which it is, its form alone tells here: what was asked for is not stored with it.
         PredictionRejected where it cannot be read.
         """
         try:
-            return reading.prediction_of(bodies.parse(raw), model)
+            body = bodies.parse(raw)
+            return _text_in(body, model) if texts.is_text_answer(body) else reading.prediction_of(body, model)
         except UnreadableBody as error:
             raise PredictionRejected(
                 f"The stored answer of Nanonets cannot be read: {error}", Reason.UNREADABLE_ANSWER
@@ -156,8 +158,16 @@ def _taken(body: dict[str, Any], request: Request) -> Job | Answer:
 def _text(body: dict[str, Any], request: Request) -> Answer:
     """The full text, under the key and the metadata of its request: the answer names neither."""
     stored = without_signed_links(body)
+    prediction = _text_in(stored, request.model)
+    if all(page.failure is not None for page in prediction.pages):
+        raise outcomes.PREDICTION_FAILED.as_error()
     known = {"key": str(request.key), "metadata": dict(request.metadata)}
-    return Answer(reading.prediction_of_text(stored, request.model).model_copy(update=known), _raw(stored))
+    return Answer(prediction.model_copy(update=known), _raw(stored))
+
+
+def _text_in(body: Mapping[str, Any], model: str) -> Prediction:
+    """The full text in a body; whatever id that names, nobody can ask for it again."""
+    return reading.prediction_of_text(body, model).model_copy(update={"job": None})
 
 
 def _answer(body: dict[str, Any], model: str) -> Answer:
