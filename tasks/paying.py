@@ -34,6 +34,7 @@ from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
 from headrace.storage.notes import Adopt, Doubt, Fenced, Granted, Note
 from headrace.storage.source import head_of
+from tasks.keeping import kept_at_last
 from tasks.outcomes import answered, predicted
 from tasks.sources import source_for
 from tasks.step import Held
@@ -99,7 +100,10 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
             head = head_of(held.services.store, held.document)
             source = until_sent.enter_context(source_for(held, head, provider))
         except NotSent as error:
-            _put_off(held, None, error.reason, str(error))
+            if begun:
+                _settle_what_was_begun(held, location, key, error)
+            else:
+                _put_off(held, None, error.reason, str(error))
         except (PermanentError, ConfigurationError) as error:
             if not begun:
                 raise
@@ -129,15 +133,17 @@ def _fenced(held: Held, location: Location, key: SubmissionKey) -> Fenced:
 
 
 def _settle_what_was_begun(
-    held: Held, location: Location, key: SubmissionKey, error: PermanentError | ConfigurationError
+    held: Held, location: Location, key: SubmissionKey, error: NotSent | PermanentError | ConfigurationError
 ) -> None:
-    """Nothing can be sent any more, but an earlier worker may have sent it: that counts for more than the error."""
+    """Nothing can be sent now, but an earlier worker may have sent it: that counts for more than the error."""
     match _fenced(held, location, key):
         case Adopt(job=job):
             log.info("submission adopted", submission=str(key))
             _accepted(held, key, Job(job, held.route.model))
         case Doubt(detail=detail):
             _in_doubt(held, key, Reason.WORKER_DIED, detail)
+        case Granted(note=granted) if isinstance(error, NotSent):
+            _not_taken(held, location, granted, error.reason, str(error))
         case Granted(note=granted):
             _refused(held, location, granted, error)
 
@@ -151,6 +157,13 @@ def _refused(held: Held, location: Location, note: Note, error: PermanentError |
         raise error
     change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=reason)
     held.advance(Advance(State.FAILED, reason, str(error)), change)
+
+
+def _not_taken(held: Held, location: Location, note: Note, reason: Reason, detail: str) -> None:
+    """The attempt certainly was not paid, and trying again may help."""
+    held.services.notes.refused(location, note, reason, held.services.clock.now())
+    change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=reason)
+    _put_off(held, change, reason, detail)
 
 
 def _send(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
@@ -168,7 +181,7 @@ def _send(held: Held, provider: Provider, location: Location, note: Note, outgoi
 
 
 def _send_and_settle(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
-    services, key = held.services, SubmissionKey.parse(note.key)
+    key = SubmissionKey.parse(note.key)
     try:
         result = provider.submit(*outgoing)
     except InDoubt as error:
@@ -178,8 +191,7 @@ def _send_and_settle(held: Held, provider: Provider, location: Location, note: N
         _refused(held, location, note, error)
     except (TransientError, StorageError) as error:
         reason = error.reason if isinstance(error, TransientError) else Reason.STORAGE
-        services.notes.refused(location, note, reason, services.clock.now())
-        _put_off(held, SubmissionChange(key, SubmissionState.REJECTED, reason=reason), reason, str(error))
+        _not_taken(held, location, note, reason, str(error))
     else:
         if isinstance(result, Job):
             _note_job(held, location, note, result)
@@ -207,7 +219,10 @@ def _request(held: Held, note: Note, head: ObjectHead) -> Request:
 def _keep_answer(held: Held, location: Location, note: Note, key: SubmissionKey, answer: Answer) -> None:
     job = answer.prediction.job
     try:
-        prediction = held.services.answers.keep(location, key, answer.raw, answer.prediction)
+        if job is None:
+            prediction = kept_at_last(held, location, key, answer)
+        else:
+            prediction = held.services.answers.keep(location, key, answer.raw, answer.prediction)
     except (StorageError, StorageUnavailable):
         if job is None:
             raise

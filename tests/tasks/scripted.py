@@ -7,7 +7,7 @@ from headrace.prediction import Cell, Field, Page, Prediction, Table
 from headrace.providers import Answer, Capabilities, Job, Pending
 
 
-def prediction(pages: int = 1, *, job: str = "job-1", failed: tuple[int, ...] = ()) -> Prediction:
+def prediction(pages: int = 1, *, job: str | None = "job-1", failed: tuple[int, ...] = ()) -> Prediction:
     """A plausible answer with a field and a table on each page."""
     return Prediction(
         provider="nanonets",

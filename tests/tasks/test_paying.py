@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from config.routes import RouteTable
 from config.settings import Settings
-from headrace.errors import InDoubt, PredictionRejected, StorageUnavailable
+from headrace.errors import InDoubt, NotSent, PredictionRejected, StorageUnavailable
 from headrace.faults import set_fault_handler
 from headrace.ledger.records import RunFilter
 from headrace.providers import Job, Refused
@@ -162,6 +162,53 @@ def test_a_paid_answer_that_the_store_does_not_take_is_fetched_again(world, prov
     recover(world)
     assert world.state(run) is State.EXPORTED
     assert len(provider.requests) == 1
+
+
+def fail_to_keep(world, seconds):
+    """Let the store refuse answers for so long; returns when each of them was offered."""
+    keep, began_at, offered = world.answers.keep, world.clock.monotonic(), []
+
+    def failing(*args):
+        offered.append(world.clock.monotonic() - began_at)
+        if offered[-1] < seconds:
+            raise StorageUnavailable("It is away.")
+        return keep(*args)
+
+    world.answers.keep = failing
+    return offered
+
+
+def test_a_paid_answer_that_nobody_can_ask_for_again_is_offered_until_the_store_takes_it(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    provider.submits.append(answer(job=None))
+    fail_to_keep(world, seconds=250)
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+def test_a_store_that_stays_away_for_minutes_loses_it_and_the_run_is_held(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    provider.submits.append(answer(job=None))
+    offered = fail_to_keep(world, seconds=10_000)
+    world.deliver_all()
+    assert 270 < offered[-1] <= 300
+    assert len(offered) < 30
+    recover(world)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert len(provider.requests) == 1
+
+
+def test_what_the_provider_gave_up_at_once_is_sent_under_another_key_when_a_person_asks_again(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    provider.submits.append(PredictionRejected("No page could be read.", Reason.PREDICTION_FAILED))
+    world.deliver_all()
+    assert world.ledger.run(run).reason is Reason.PREDICTION_FAILED
+    provider.submits.append(answer(job=None))
+    world.hints.hint_all(world.ledger.retry(RunFilter(state=State.FAILED), by="test"))
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert [request.key.n for request in provider.requests] == [1, 2]
 
 
 def test_a_ledger_that_is_not_the_buckets_own_submits_nothing(world, provider):
@@ -338,3 +385,48 @@ def test_a_document_that_is_gone_stays_in_doubt_where_it_may_have_been_sent(worl
     recover(world)
     assert world.state(run) is state
     assert provider.requests == []
+
+
+class SlowBucket:
+    """A preparer to which the bucket never gives a whole document in time."""
+
+    def prepared(self, *_, **__):
+        raise NotSent("It gave 2 of 9 bytes.")
+
+
+def _dies_before_a_slow_bucket(make_world, provider, die_at, point):
+    """A worker dies at this point, and the next one does not get the document in time."""
+    world = make_world(provider, routes=(PROTECTED,))
+    world.settings = Settings.model_construct(passwords={"statements": SecretStr("secret")})
+    run = world.drop("paid/a.pdf", make_pdf(1, password="secret"))
+    while world.app.messages[0].task != "headrace.submit":
+        world.deliver()
+    die_at(point)
+    with pytest.raises(WorkerDied):
+        world.deliver_all()
+    world.app.messages.clear()
+    preparer, world.preparer = world.preparer, SlowBucket()
+    world.clock.pass_(timedelta(seconds=16))
+    world.sweep()
+    world.deliver_all()
+    world.preparer = preparer
+    return world, run
+
+
+def test_a_slow_bucket_does_not_make_doubt_certain(make_world, provider, die_at):
+    world, run = _dies_before_a_slow_bucket(make_world, provider, die_at, "notes.create.after")
+    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert provider.requests == []
+
+
+def test_what_certainly_was_not_sent_waits_for_a_faster_bucket(make_world, provider, die_at):
+    world, run = _dies_before_a_slow_bucket(make_world, provider, die_at, "ledger.intend.after_commit")
+    waiting = world.ledger.run(run)
+    assert (waiting.state, waiting.reason, waiting.attempts) == (State.WAITING, Reason.NOT_SENT, 1)
+    (submission,) = world.ledger.submissions(run)
+    assert (submission.state, submission.reason) == (SubmissionState.REJECTED, Reason.NOT_SENT)
+    world.clock.pass_(waiting.due_at - world.clock.now())
+    world.sweep()
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert [str(request.key) for request in provider.requests] == [str(submission.key)]
