@@ -6,6 +6,7 @@ import pytest
 from config.routes import check_secrets, load_routes
 from config.settings import load_settings
 from headrace.labels import LabelRule
+from simulator.models import Models
 from workers.stack.environment import Secrets, local_environment, plan, simulated_routes, write_down
 from workers.stack.errors import StackError
 from workers.stack.folder import DataFolder
@@ -111,6 +112,28 @@ def test_the_simulator_has_the_models_of_the_routes_that_it_answers(folder, tmp_
     (model,) = tomllib.loads(models_toml(simulated))["models"]
     assert model["id"] == "samples"
     assert tuple(LabelRule.model_validate(row) for row in model["fields"]) == RULES
+
+
+TEXT_ONLY = """
+[[routes]]
+name = "letters"
+bucket = "scans"
+provider = "nanonets"
+text_only = true
+output = "s3://results/rows"
+private = "s3://results-private/headrace"
+"""
+
+
+@pytest.mark.parametrize(("others", "known"), [("", []), (routes_toml(RULES, simulated=True), ["samples"])])
+def test_the_simulator_starts_with_routes_that_ask_for_the_text_alone(folder, tmp_path, others, known):
+    file = tmp_path / "headrace.toml"
+    file.write_text(TEXT_ONLY + others, encoding="utf-8")
+    simulated = simulated_routes(planned(folder, tmp_path), load_routes(file))
+    assert "letters" in [route.name for route in simulated]
+    models_file = tmp_path / "models.toml"
+    models_file.write_text(models_toml(simulated), encoding="utf-8")
+    assert [model.id for model in Models.load(models_file, tmp_path / "created.json").all()] == known
 
 
 def test_with_a_key_nothing_is_simulated(folder, tmp_path):

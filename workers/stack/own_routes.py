@@ -72,8 +72,13 @@ def routes_toml(rules: Iterable[LabelRule], *, simulated: bool) -> str:
 
 
 def models_toml(routes: Iterable[Route]) -> str:
-    """The models that the simulator has: those of the routes, each finding what its first route looks for."""
-    models = {route.model: route.fields for route in reversed(list(routes))}
+    """The models that the simulator has: those of the routes, each finding what its first route looks for.
+
+    A route without a model asks for the text alone.
+    """
+    models = {route.model: route.fields for route in reversed(list(routes)) if route.model}
+    if not models:
+        return "models = []\n"
     return "".join(
         f"[[models]]\nid = {_quoted(model)}\n" + "".join(_table("models.fields", rule) for rule in rules) + "\n"
         for model, rules in models.items()
