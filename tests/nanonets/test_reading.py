@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import PredictionRejected
 from headrace.prediction import Box
-from headrace.providers.nanonets import answers
+from headrace.providers.nanonets import answers, reading
 from headrace.providers.nanonets.answers import Input, Standing
 from headrace.providers.nanonets.envelope import seal, unseal
 from headrace.providers.nanonets.links import without_signed_links
@@ -334,3 +334,20 @@ def test_signed_links_are_taken_out_wherever_they_are_but_not_the_text_of_the_pa
     assert cleaned["result"][0]["prediction"][0]["ocr_text"] == "https://pay/?token=on-paper"
     assert "https://h/b?page=2" in cleaned["message"]
     assert cleaned["result"][0]["input"] == "https://h/k"
+
+
+@pytest.mark.parametrize("extra", [{"raw_text": None}, {"raw_text": "Oak"}, {"page_data": None}, {"page_data": []}])
+@pytest.mark.parametrize("boxes", [{}, {"prediction": []}])
+def test_a_key_that_is_added_beside_the_boxes_takes_no_field_away(extra, boxes):
+    first, second = read(live(live_page(), live_page(1, **extra, **boxes))).pages
+    assert [field.text for field in first.fields] == ["12.00"]
+    assert len(second.fields) == (0 if boxes else 1)
+    assert second.text == extra.get("raw_text")
+    assert read(stored(stored_page()) | {"result": [{"raw_text": "x"}]}).pages[0].fields
+
+
+def test_the_text_of_a_predict_call_with_boxes_stands_beside_them():
+    body = live(live_page(raw_text="Oak https://pay/?token=on-paper"))
+    page = reading.prediction_of_pages(body, "m").pages[0]
+    assert (page.text, page.fields[0].text) == ("Oak https://pay/?token=on-paper", "12.00")
+    assert "raw_text" not in page.details

@@ -11,6 +11,8 @@ Record = Mapping[str, Any]
 
 # Where a body lists pages; everything beside these is said of the answer as a whole.
 PAGE_LISTS = ("moderated_images", "unmoderated_images", "result", "results")
+# Where a page lists boxes: as a person left them, as stored pages have what was predicted, as live ones have it.
+BOX_LISTS = ("moderated_boxes", "predicted_boxes", "prediction")
 
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FIRST_WORD = re.compile(r"[A-Za-z]+")
@@ -150,7 +152,12 @@ def predicted_boxes(record: Record) -> list[Record]:
 
 def all_boxes(record: Record) -> list[Record]:
     """Every box of a page, under whichever names they are listed."""
-    return [box for name in ("moderated_boxes", "predicted_boxes", "prediction") for box in objects(record.get(name))]
+    return [box for name in BOX_LISTS for box in objects(record.get(name))]
+
+
+def lists_boxes(body: Record) -> bool:
+    """Whether a body has a place for boxes, be it empty: no answer of full text has one."""
+    return _has_buckets(body) or any(name in element for element in _elements(body) for name in BOX_LISTS)
 
 
 def objects(value: Any) -> list[Record]:

@@ -95,7 +95,7 @@ def _content(entry: Entry, record: Record, setting: Setting) -> dict[str, object
     if words is not None:
         entry.skip("raw_ocr")
         content["words"] = words
-    return content
+    return content | {"text": entry.word("raw_text")}
 
 
 def _moderated(record: Record) -> bool | None:

@@ -14,12 +14,18 @@ from headrace.providers.nanonets.scores import scale_of
 
 
 def prediction_of(body: Record, model: str) -> Prediction:
-    """What a whole body says, be it of a predict call, by file, by page or of FullText.
+    """What a stored body says, of which nobody knows any more what was asked: see `texts.is_text_answer`.
+
+    Whoever knows the call uses `prediction_of_pages` or `prediction_of_text`. UnreadableBody as they do.
+    """
+    return prediction_of_text(body, model) if texts.is_text_answer(body) else prediction_of_pages(body, model)
+
+
+def prediction_of_pages(body: Record, model: str) -> Prediction:
+    """What a whole body of a predict call, by file or by page says, whatever text stands beside its boxes.
 
     UnreadableBody where a page or cell has no place.
     """
-    if texts.is_text_answer(body):
-        return prediction_of_text(body, model)
     found = prediction(answers.records(body), model)
     return found.model_copy(update={"details": _details(body, answers.beside_pages(body))})
 
@@ -32,7 +38,7 @@ def prediction(pages: Sequence[Record], model: str) -> Prediction:
 
 
 def prediction_of_text(body: Record, model: str) -> Prediction:
-    """The text and the words in a FullText answer, page by page; UnreadableBody where there is no page."""
+    """What the answer to a FullText call says, text and words page by page; UnreadableBody where there is no page."""
     read = list(texts.text_pages(body))
     if not read:
         raise UnreadableBody("The body has no page with text.")

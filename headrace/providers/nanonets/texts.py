@@ -11,8 +11,11 @@ from headrace.providers.nanonets.words import words_in
 
 
 def is_text_answer(body: Record) -> bool:
-    """Whether this is what FullText answers, and not a predict call."""
-    return any("page_data" in element or "raw_text" in element for element in text_files(body))
+    """Whether this can only be what FullText answers: it lists text, and nothing that a predict call or a page has."""
+    return not answers.lists_boxes(body) and any(
+        isinstance(element.get("page_data"), list) or isinstance(element.get("raw_text"), str)
+        for element in text_files(body)
+    )
 
 
 def text_files(body: Record) -> list[Record]:
