@@ -61,6 +61,7 @@ class ModelCalls:
 
 def _record(model: Model) -> Json:
     return {
+        "simulated": True,
         "model_id": model.id,
         "model_type": model.model_type,
         "state": model.state,

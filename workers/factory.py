@@ -13,7 +13,7 @@ from config.routes import RouteTable, check_secrets, load_routes
 from config.settings import Settings
 from headrace.clock import Clock, SystemClock
 from headrace.counting import PageCounter
-from headrace.errors import ConfigurationError
+from headrace.errors import ConfigurationError, ProviderUnavailable
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
@@ -124,11 +124,20 @@ class WorkerServices:
 
 @contextmanager
 def nanonets_api(settings: Settings, account: str, clock: Clock | None = None) -> "Iterator[NanonetsApi]":
-    """Nanonets' calls for an account, as a command makes them; ConfigurationError where its key is missing."""
+    """Nanonets' calls for an account, as a command makes them; ConfigurationError where its key is missing.
+
+    Where a call cannot be made, ProviderUnavailable says which address was asked, and what to look at.
+    """
     from headrace.providers.nanonets import DIALECTS, NanonetsApi, nanonets_client
 
-    with nanonets_client(settings.account_key(account), settings.nanonets_base_url) as client:
-        yield NanonetsApi(client, clock or SystemClock(), DIALECTS[settings.nanonets_dialect])
+    address = settings.nanonets_base_url
+    with nanonets_client(settings.account_key(account), address) as client:
+        try:
+            yield NanonetsApi(client, clock or SystemClock(), DIALECTS[settings.nanonets_dialect])
+        except ProviderUnavailable as error:
+            raise ProviderUnavailable(
+                f"{error} Asked was {address}: check HEADRACE_NANONETS_BASE_URL, the network, and any proxy between."
+            ) from error
 
 
 STEPS = ("export", "maintenance", "poll", "route", "schedules", "submit")

@@ -211,6 +211,7 @@ def test_a_key_is_judged_by_a_call_that_costs_nothing(status, body, grade, words
     assert (finding.grade, words in finding.found) == (grade, True), finding
     assert asked == [("/api/v2/OCR/Model/samples", httpx.BasicAuth("the-api-key", "")._auth_header)]
     assert "the-api-key" not in repr(finding)
+    assert "SIMULATED" not in finding.found
 
 
 @pytest.mark.parametrize(
@@ -247,6 +248,7 @@ def test_the_simulator_is_told_apart_by_key_and_model(tmp_path):
         simulator.terminate()
         simulator.wait(20)
     assert (right.grade, no_model.grade) == (Grade.OK, Grade.OK)
+    assert [finding.found.startswith("SIMULATED") for finding in (right, no_model)] == [True, True]
     assert "refuses the key" in wrong_key.found
     assert "no such model" in wrong_model.found
 

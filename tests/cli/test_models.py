@@ -76,6 +76,15 @@ def test_a_wrong_key_is_told_and_never_shown(headrace):
     assert "a-wrong-key" not in result.output
 
 
+@pytest.mark.parametrize("command", [("list",), ("show", "invoices"), ("create", "total", "--yes")])
+def test_a_server_that_is_away_is_told_with_its_address_and_what_to_look_at(headrace, command):
+    # Nothing answers on the port of another protocol's discard service.
+    headrace.environ["HEADRACE_NANONETS_BASE_URL"] = "http://127.0.0.1:9/api/v2"
+    result = headrace("models", *command)
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "Asked was http://127.0.0.1:9/api/v2: check HEADRACE_NANONETS_BASE_URL, the network" in result.stderr
+
+
 def test_an_account_without_a_key_is_told(headrace):
     result = headrace("models", "list", "--account", "apac")
     assert result.exit_code == Exit.CONFIGURATION

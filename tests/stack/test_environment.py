@@ -7,7 +7,14 @@ from config.routes import check_secrets, load_routes
 from config.settings import load_settings
 from headrace.labels import LabelRule
 from simulator.models import Models
-from workers.stack.environment import Secrets, local_environment, plan, simulated_routes, write_down
+from workers.stack.environment import (
+    Secrets,
+    local_environment,
+    plan,
+    simulated_routes,
+    told_of_simulation,
+    write_down,
+)
 from workers.stack.errors import StackError
 from workers.stack.folder import DataFolder
 from workers.stack.own_routes import models_toml, routes_toml
@@ -134,6 +141,16 @@ def test_the_simulator_starts_with_routes_that_ask_for_the_text_alone(folder, tm
     models_file = tmp_path / "models.toml"
     models_file.write_text(models_toml(simulated), encoding="utf-8")
     assert [model.id for model in Models.load(models_file, tmp_path / "created.json").all()] == known
+
+
+def test_what_is_simulated_is_told_before_any_document_came(folder, tmp_path):
+    folder.routes_file.write_text(routes_toml(RULES, simulated=True), encoding="utf-8")
+    table, found = load_routes(folder.routes_file), planned(folder, tmp_path)
+    told = told_of_simulation(found, table)
+    assert told.startswith("SIMULATED: nanonets. ")
+    assert "born-digital PDFs only" in told
+    assert told.endswith(f" http://127.0.0.1:{found.simulator_port}/simulator/bill")
+    assert told_of_simulation(planned(folder, tmp_path, {"NANONETS_API_KEY": "real"}), table) is None
 
 
 def test_with_a_key_nothing_is_simulated(folder, tmp_path):

@@ -87,22 +87,33 @@ def _judge_model(lane: "Lane", response: "httpx.Response") -> Finding:
     from headrace.providers.nanonets.models import read_model
 
     subject = f"provider {lane}"
+    # What is simulated must never be taken for the vendor's.
+    simulated = "SIMULATED, by what its base URL names. " if _is_simulated(response.json()) else ""
     if not lane.model:
-        return ok(subject, "The API answers and takes the key; text_only asks no model.")
+        return ok(subject, f"{simulated}The API answers and takes the key; text_only asks no model.")
     try:
         model = read_model(response.content)
     except UnreadableBody:
         model = None
     if model is not None and model.state is not None and not model.is_live:
-        found = f"The API takes the key and knows the model, which is not live: {model.state_in_words}."
+        found = f"{simulated}The API takes the key and knows the model, which is not live: {model.state_in_words}."
         return advice(subject, found, "Train it on the vendor's pages, or name another model in headrace.toml.")
-    return ok(subject, "The API answers, takes the key and knows the model.")
+    return ok(subject, f"{simulated}The API answers, takes the key and knows the model.")
 
 
 def _setting(lane: "Lane") -> str:
     if lane.account == "nanonets":
         return "NANONETS_API_KEY"
     return f"the entry {lane.account!r} of HEADRACE_ACCOUNTS"
+
+
+def _is_simulated(body: object) -> bool:
+    """Whether headrace's simulator answered: it says so in each object."""
+    return any(isinstance(one, dict) and one.get("simulated") is True for one in (body, *_listed(body)))
+
+
+def _listed(body: object) -> list[object]:
+    return body if isinstance(body, list) else []
 
 
 def _is_json(response: "httpx.Response") -> bool:

@@ -117,6 +117,18 @@ def simulated_routes(planned: Plan, table: RouteTable) -> list[Route]:
     return [route for route in table.routes if route.account == SIMULATED_ACCOUNT]
 
 
+def told_of_simulation(planned: Plan, table: RouteTable) -> str | None:
+    """What to say at the start where routes are simulated: which, what can be read, and where the bill is."""
+    names = ", ".join(route.name for route in simulated_routes(planned, table))
+    if not names:
+        return None
+    return (
+        f"SIMULATED: {names}. Without NANONETS_API_KEY no API is asked; a simulator reads with the local engine: "
+        "born-digital PDFs only, so pictures, scans and damaged files fail (prediction_failed). Nothing is paid; "
+        f"what would be: http://{HOST}:{planned.simulator_port}/simulator/bill"
+    )
+
+
 def write_down(folder: DataFolder, keys: Secrets, planned: Plan) -> None:
     """Let other commands find the servers of this start."""
     _write(folder.stack_file, keys, planned.environment)

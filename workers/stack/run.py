@@ -19,7 +19,7 @@ from workers.factory import build_services
 from workers.logging import configure_logging
 from workers.stack import processes_file
 from workers.stack.drops import drop_samples, lying_documents, sample_files
-from workers.stack.environment import Plan, Secrets, plan, simulated_routes, write_down
+from workers.stack.environment import Plan, Secrets, plan, simulated_routes, told_of_simulation, write_down
 from workers.stack.errors import StopAsked, disk_full
 from workers.stack.folder import DataFolder
 from workers.stack.onlooker import Onlooker
@@ -140,6 +140,8 @@ class _Session:
         supervisor.start()
         documents = self._documents(services, planned)
         self.say(f"Up. {len(documents)} documents are looked after; logs are in {self.folder.path / 'logs'}.")
+        if (simulation := told_of_simulation(planned, services.routes)) is not None:
+            self.say(simulation)
         onlooker = Onlooker(self.console, self.folder, planned, supervisor, services, self.stop, self.clock, started_at)
         ended = onlooker.watch(documents, staying=not once)
         onlooker.tell(documents)
