@@ -97,3 +97,21 @@ def test_the_client_is_told_what_became_of_each_of_several_links():
     assert (reply.status, taken.name, taken.file_id, taken.pages, taken.failure) == (206, URLS[0], FILE_ID, 1, "")
     assert (refused.name, refused.file_id, refused.pages) == (URLS[1], None, 0)
     assert "404" in refused.failure
+
+
+@PARTLY
+@MODES
+@pytest.mark.parametrize("url", [LINK, None], ids=["link", "file"])
+@pytest.mark.parametrize(
+    "place", [{"file_url": f"uploadedfiles/m/{FILE_ID}.pdf"}, {"filepath": "uploadedfiles/m/1.jpeg"}]
+)
+def test_a_failure_that_names_a_stored_file_is_doubt(status, mode, url, place):
+    with pytest.raises(InDoubt) as caught:
+        submitted(status, {"message": "Partial", "result": [UNUSABLE | place]}, mode=mode, url=url)
+    assert caught.value.reason is Reason.UNREADABLE_ANSWER
+
+
+def test_a_failure_that_names_a_stored_file_is_a_page_beside_pages_that_were_read():
+    failed = {"message": "Failure", "file_url": f"uploadedfiles/m/{FILE_ID}.pdf"}
+    found = submitted(200, {"message": "Partial", "result": [live_page(), failed]})
+    assert [(page.number, page.failure is None) for page in found.prediction.pages] == [(1, True), (2, False)]

@@ -351,3 +351,25 @@ def test_the_text_of_a_predict_call_with_boxes_stands_beside_them():
     page = reading.prediction_of_pages(body, "m").pages[0]
     assert (page.text, page.fields[0].text) == ("Oak https://pay/?token=on-paper", "12.00")
     assert "raw_text" not in page.details
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("", ""), (None, "b")])
+def test_the_approved_record_of_a_page_stands_before_the_other_one(ids):
+    approved = stored_page(0, is_moderated=True, moderated_boxes=[box("total", "13.00")], id=ids[0])
+    other = stored_page(0, id=ids[1])
+    for body in (stored(other, stored_page(1), moderated=[approved]), live(other, approved, stored_page(1))):
+        assert [[field.text for field in page.fields] for page in read(body).pages] == [["13.00"], ["12.00"]]
+        assert answers.standing(answers.records(body), 3).pending == "2 of 3 pages are listed"
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("", "")])
+def test_a_page_that_is_there_twice_has_no_rows_twice(ids):
+    pages = [stored_page(0, id=one) for one in ids]
+    for body in (stored(*pages), stored(moderated=pages), live(*pages)):
+        with pytest.raises(PredictionRejected, match="a page twice"):
+            read(body)
+
+
+def test_pages_of_several_files_are_all_records():
+    pages = [stored_page(0, id="a", is_moderated=True), stored_page(0, id="b", request_file_id="other")]
+    assert answers.records(stored(pages[1], moderated=pages[:1])) == pages

@@ -17,6 +17,9 @@ BOX_LISTS = ("moderated_boxes", "predicted_boxes", "prediction")
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FIRST_WORD = re.compile(r"[A-Za-z]+")
 _FAILED = frozenset({"failure", "failed"})
+# What says of which page or file something is told; and what says that there is a file, since it is stored somewhere.
+_PLACES = frozenset({"page", "page_no", "id", "request_file_id"})
+_STORED = frozenset({"file_url", "filepath"})
 
 
 class UnreadableBody(ValueError):
@@ -55,15 +58,22 @@ class Standing:
 def records(body: Record) -> list[Record]:
     """The page records of a predict, accept, by-file or by-page body, in its order, each page once.
 
-    What only tells that an input could not be used is no page.
+    A page that a person approved stands before what was predicted of it. What only tells that an input could
+    not be used is no page. UnreadableBody where all that is told is that some stored file failed.
     """
     if _has_buckets(body):
-        # A page that a person approved stands before what was predicted of it.
-        found = [*objects(body.get("moderated_images")), *objects(body.get("unmoderated_images"))]
+        approved, others = objects(body.get("moderated_images")), objects(body.get("unmoderated_images"))
+        found = [*approved, *others]
     else:
         found = [element for element in _elements(body) if not _is_refused_input(element)]
+        approved, others = [], []
+        for record in found:
+            (approved if _is_approved(record) else others).append(record)
+    if found and all(is_failed(record) and not _names_any(record, _PLACES) for record in found):
+        raise UnreadableBody("The body tells of a failure and a stored file, but not of which page or file id.")
     seen: set[str] = set()
-    return [record for record in found if _is_new(record.get("id"), seen)]
+    kept = {id(record) for record in _each_once(approved, others)}
+    return [record for record in found if id(record) in kept and _is_new(record.get("id"), seen)]
 
 
 def inputs(body: Record) -> list[Input]:
@@ -183,9 +193,31 @@ def _elements(body: Record) -> list[Record]:
 
 def _is_refused_input(element: Record) -> bool:
     """A failure that names neither page nor file: of several URLs, one that could not be fetched."""
-    return is_failed(element) and not any(
-        element.get(name) not in (None, "") for name in ("page", "page_no", "id", "request_file_id")
-    )
+    return is_failed(element) and not _names_any(element, _PLACES | _STORED)
+
+
+def _names_any(record: Record, names: frozenset[str]) -> bool:
+    return any(record.get(name) not in (None, "") for name in names)
+
+
+def _is_approved(record: Record) -> bool:
+    return record.get("is_moderated") is True or bool(moderated_boxes(record))
+
+
+def _each_once(approved: Sequence[Record], others: Sequence[Record]) -> Iterator[Record]:
+    """All that are approved, and of the others those whose page of the same file is not among them."""
+    yield from approved
+    known = {place for record in approved if (place := _place(record)) is not None}
+    yield from (record for record in others if _place(record) not in known)
+
+
+def _place(record: Record) -> tuple[str, float] | None:
+    """The file and the page that a record names; None where it names no page."""
+    page = next((record[name] for name in ("page", "page_no") if record.get(name) is not None), None)
+    if isinstance(page, bool) or not isinstance(page, int | float):
+        return None
+    file_id = record.get("request_file_id")
+    return file_id if isinstance(file_id, str) else "", page
 
 
 def _word(record: Record) -> str:

@@ -31,9 +31,14 @@ def prediction_of_pages(body: Record, model: str) -> Prediction:
 
 
 def prediction(pages: Sequence[Record], model: str) -> Prediction:
-    """What these page records say, in page order; UnreadableBody where a page or cell has no place."""
+    """What these records of one file's pages say, in page order.
+
+    UnreadableBody where a page or cell has no place, or two pages have the same.
+    """
     scale = scale_of(box for record in pages for box in answers.all_boxes(record))
     read = [read_page(record, position, scale) for position, record in enumerate(pages)]
+    if len({page.number for page in read}) < len(read):
+        raise UnreadableBody("The body has a page twice.")
     return _prediction(read, pages, model)
 
 
