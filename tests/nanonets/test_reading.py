@@ -72,10 +72,24 @@ def scores_of(*raw):
     return [page[1].fields[0].score, *(found.score for found in page[0].tables[0].cells)]
 
 
-def test_one_percent_score_makes_all_scores_of_its_answer_percent():
-    assert scores_of(0.8, 99.9, 1, 0) == pytest.approx([0.008, 0.999, 0.01, 0])
-    assert scores_of(99.9, 0.8, 100) == pytest.approx([0.999, 0.008, 1])
+def test_the_scale_is_what_most_scores_of_an_answer_speak_for():
+    assert scores_of(99.9, 0.8, 100, 98) == pytest.approx([0.999, 0.008, 1, 0.98])
+    assert scores_of(97, 99.9, 98, 1, 0) == pytest.approx([0.97, 0.999, 0.98, 0.01, 0])
     assert scores_of(0.8, 0.999, 1, 0) == [0.8, 0.999, 1, 0]
+
+
+@pytest.mark.parametrize("odd", [99.9, 2, 1.5])
+def test_an_odd_score_is_none_and_changes_no_other(odd):
+    assert scores_of(0.8, odd, 1, 0) == [0.8, None, 1, 0]
+    assert scores_of(odd, 0.8) == [None, 0.8]
+
+
+def test_corrected_boxes_have_a_scale_of_their_own():
+    corrected = stored_page(is_moderated=True, moderated_boxes=[box("total", "13.00", score=99.99)])
+    first, second = read(stored(stored_page(1), moderated=[corrected])).pages
+    assert first.fields[0].score == pytest.approx(0.9999)
+    assert first.fields[0].score_raw == 99.99
+    assert (first.predicted_fields[0].score, second.fields[0].score) == (0.97, 0.97)
 
 
 def test_a_share_that_was_computed_to_a_little_more_than_one_is_one():
@@ -136,10 +150,19 @@ def test_corrected_boxes_come_before_predicted_ones():
     ]
 
 
-def test_a_page_that_was_approved_as_it_is_is_moderated():
-    page = stored_page(is_moderated=True, moderated_boxes=[])
-    assert fields_of(stored(moderated=[page]))[0].moderated is True
-    assert fields_of(stored(stored_page()))[0].moderated is False
+@pytest.mark.parametrize("boxes", [[], None])
+def test_nobody_is_said_to_stand_for_boxes_of_an_approved_page_that_has_none_of_a_person(boxes):
+    predicted = [box("total", "12.00"), table(cell(1, 1, "Oak"))]
+    approved = stored_page(is_moderated=True, moderated_boxes=boxes, predicted_boxes=predicted)
+    (page,) = read(stored(moderated=[approved])).pages
+    assert (page.moderated, page.details["moderated_boxes"]) == (True, boxes)
+    assert (page.fields[0].text, page.fields[0].moderated) == ("12.00", None)
+    assert page.tables[0].cells[0].moderated is None
+
+
+def test_boxes_of_a_page_that_waits_for_a_person_are_not_moderated():
+    (page,) = read(stored(stored_page())).pages
+    assert (page.fields[0].moderated, "moderated_boxes" in page.details) == (False, False)
 
 
 def test_what_was_predicted_stays_beside_what_a_person_corrected():

@@ -63,4 +63,4 @@ def test_repeated_labels_are_numbered_and_blank_pages_have_no_rows():
         (3, "total", 3),
         (3, "Total", 1),
     ]
-    assert [(row["score"], row["score_raw"]) for row in found.fields][2:] == [(0.8, 80), (0.005, 0.5)]
+    assert [(row["score"], row["score_raw"]) for row in found.fields][2:] == [(None, 80), (0.5, 0.5)]

@@ -156,8 +156,13 @@ def moderated_boxes(record: Record) -> list[Record]:
 
 
 def predicted_boxes(record: Record) -> list[Record]:
-    """The boxes as the model gave them: under one name in stored pages, under another in live ones."""
-    return objects(record.get("predicted_boxes")) or objects(record.get("prediction"))
+    """The boxes as the model gave them."""
+    return objects(record.get(predicted_list(record)))
+
+
+def predicted_list(record: Record) -> str:
+    """Where the boxes stand as the model gave them: under one name in stored pages, under another in live ones."""
+    return "predicted_boxes" if objects(record.get("predicted_boxes")) else "prediction"
 
 
 def all_boxes(record: Record) -> list[Record]:

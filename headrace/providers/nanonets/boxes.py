@@ -12,14 +12,18 @@ from headrace.providers.nanonets.tables import read_table
 
 @dataclass(frozen=True)
 class Setting:
-    """What the boxes of one page share: the page's number as the vendor counts it, and the answer's scale."""
+    """What the boxes of one list share: their page's number as the vendor counts it, and their scale.
+
+    `moderated` says whether a person stands for them, None where that is not known.
+    """
 
     page: int
     scale: Scale
+    moderated: bool | None
 
 
 def read_boxes(
-    boxes: Sequence[Record], setting: Setting, *, moderated: bool | None, originals: Mapping[str, Record]
+    boxes: Sequence[Record], setting: Setting, *, originals: Mapping[str, Record]
 ) -> tuple[tuple[Field, ...], tuple[Table, ...]]:
     """The fields and the tables among these boxes, in their order.
 
@@ -33,10 +37,10 @@ def read_boxes(
             if as_whole(box.get(name)) == setting.page:
                 entry.skip(name)
         if _is_table(box):
-            tables.append(read_table(entry, box, setting.scale, moderated=moderated))
+            tables.append(read_table(entry, box, setting.scale, moderated=setting.moderated))
         else:
             original = originals.get(as_text(box.get("id")) or "", {})
-            fields.append(_field(entry, original, setting.scale, moderated=moderated))
+            fields.append(_field(entry, original, setting.scale, moderated=setting.moderated))
     return tuple(fields), tuple(tables)
 
 

@@ -6,7 +6,7 @@ from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.boxes import Setting, by_id, read_boxes
 from headrace.providers.nanonets.entries import Entry, as_whole
 from headrace.providers.nanonets.envelope import unseal
-from headrace.providers.nanonets.scores import Scale
+from headrace.providers.nanonets.scores import Scales
 from headrace.providers.nanonets.words import words_in
 
 # Far beyond any document; what claims more would only fill memory further on.
@@ -15,7 +15,7 @@ MOST_PAGES = 100_000
 _ROTATIONS = frozenset({0, 90, 180, 270})
 
 
-def read_page(record: Record, position: int, scale: Scale) -> Page:
+def read_page(record: Record, position: int, scales: Scales) -> Page:
     """The page of a record that is listed at `position`; UnreadableBody where a page or cell has no place."""
     entry = Entry(record)
     number = page_number(record, position)
@@ -34,7 +34,7 @@ def read_page(record: Record, position: int, scale: Scale) -> Page:
     )
     if unseal(record.get("request_metadata")).key is not None:
         entry.skip("request_metadata")
-    content = _content(entry, record, Setting(number - 1, scale)) if page.failure is None else {}
+    content = _content(entry, record, number - 1, scales) if page.failure is None else {}
     return page.model_copy(update={**content, "details": entry.rest()})
 
 
@@ -76,18 +76,20 @@ def _rotation(entry: Entry, record: Record) -> int | None:
     return rotation
 
 
-def _content(entry: Entry, record: Record, setting: Setting) -> dict[str, object]:
+def _content(entry: Entry, record: Record, page: int, scales: Scales) -> dict[str, object]:
     """What was found, ticked off; what was predicted before a person corrected it stands beside it."""
     corrected, predicted = answers.moderated_boxes(record), answers.predicted_boxes(record)
-    moderated = _moderated(record)
-    fields, tables = read_boxes(
-        corrected or predicted, setting, moderated=moderated, originals=by_id(predicted) if corrected else {}
-    )
+    as_predicted = Setting(page, scales[answers.predicted_list(record)], False if corrected else _moderated(record))
+    as_said = Setting(page, scales["moderated_boxes"], True) if corrected else as_predicted
+    fields, tables = read_boxes(corrected or predicted, as_said, originals=by_id(predicted) if corrected else {})
     content: dict[str, object] = {"fields": fields, "tables": tables}
     if corrected:
-        before = read_boxes(predicted, setting, moderated=False, originals={})
+        before = read_boxes(predicted, as_predicted, originals={})
         content |= {"predicted_fields": before[0], "predicted_tables": before[1]}
-    entry.skip("moderated_boxes", "predicted_boxes")
+    entry.skip("predicted_boxes")
+    # Where a person approved no box, that is said: it may mean that every box was deleted.
+    if corrected or not record.get("is_moderated"):
+        entry.skip("moderated_boxes")
     # Some stored pages have both names; what stands under the second one is kept where it differs.
     if answers.objects(record.get("prediction")) in ([], predicted):
         entry.skip("prediction")
@@ -99,7 +101,11 @@ def _content(entry: Entry, record: Record, setting: Setting) -> dict[str, object
 
 
 def _moderated(record: Record) -> bool | None:
-    """A live answer says nothing about moderation; a stored page tells approved and corrected from predicted."""
-    if record.get("is_moderated") is True or answers.moderated_boxes(record):
-        return True
+    """Whether a person stands for what was predicted; None where that is not known.
+
+    A live answer says nothing about it. An approved page that has no box of a person's may be one that was approved
+    as it is, or one on which every box was deleted.
+    """
+    if record.get("is_moderated") is True:
+        return None
     return False if record.get("is_moderated") is False or "moderated_boxes" in record else None

@@ -10,7 +10,7 @@ from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.entries import Entry, as_number
 from headrace.providers.nanonets.envelope import Envelope, unseal
 from headrace.providers.nanonets.pages import read_page
-from headrace.providers.nanonets.scores import scale_of
+from headrace.providers.nanonets.scores import scales_of
 
 
 def prediction_of(body: Record, model: str) -> Prediction:
@@ -35,8 +35,8 @@ def prediction(pages: Sequence[Record], model: str) -> Prediction:
 
     UnreadableBody where a page or cell has no place, or two pages have the same.
     """
-    scale = scale_of(box for record in pages for box in answers.all_boxes(record))
-    read = [read_page(record, position, scale) for position, record in enumerate(pages)]
+    scales = scales_of(pages)
+    read = [read_page(record, position, scales) for position, record in enumerate(pages)]
     if len({page.number for page in read}) < len(read):
         raise UnreadableBody("The body has a page twice.")
     return _prediction(read, pages, model)

@@ -1,8 +1,10 @@
-"""Scores: from 0 to 1 in some answers, in percent in others; one answer has one scale."""
+"""Scores: from 0 to 1 in some answers, in percent in others; one list of boxes has one scale in all of an answer."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
+from headrace.providers.nanonets import answers
 from headrace.providers.nanonets.answers import Record
 from headrace.providers.nanonets.entries import Entry, as_number
 
@@ -11,15 +13,31 @@ _MOST_OF_A_SHARE = 1.01
 
 
 class Scale(Enum):
-    """What the highest score of an answer stands for, as a divisor."""
+    """What the highest score of a scale stands for, as a divisor."""
 
     SHARE = 1
     PERCENT = 100
 
 
+# By the name under which a page lists its boxes.
+Scales = Mapping[str, Scale]
+
+
+def scales_of(pages: Iterable[Record]) -> Scales:
+    """The scale of each kind of list over all pages: who corrects boxes may score otherwise than who predicts."""
+    pages = list(pages)
+    return {
+        name: scale_of(box for record in pages for box in answers.objects(record.get(name)))
+        for name in answers.BOX_LISTS
+    }
+
+
 def scale_of(boxes: Iterable[Record]) -> Scale:
-    """The scale of an answer with these boxes: one score above 1, of a box or a cell, makes all of them percent."""
-    return Scale.PERCENT if any(_tells_percent(box) for box in boxes) else Scale.SHARE
+    """Percent where most scores of these boxes and their cells are above 1; zeros fit both, and have no vote."""
+    votes = Counter(
+        number > _MOST_OF_A_SHARE for box in boxes for number in _scores(box) if 0 < number <= Scale.PERCENT.value
+    )
+    return Scale.PERCENT if votes[True] > votes[False] else Scale.SHARE
 
 
 def score_in(entry: Entry, scale: Scale) -> tuple[float | None, float | str | None]:
@@ -31,8 +49,7 @@ def score_in(entry: Entry, scale: Scale) -> tuple[float | None, float | str | No
     return (min(share, 1.0) if 0 <= share <= _MOST_OF_A_SHARE else None), number
 
 
-def _tells_percent(box: Record) -> bool:
+def _scores(box: Record) -> Iterator[float]:
     cells = box.get("cells")
     parts = [box, *(cell for cell in cells if isinstance(cell, dict))] if isinstance(cells, list) else [box]
-    numbers = (as_number(part.get("score")) for part in parts)
-    return any(number is not None and _MOST_OF_A_SHARE < number <= Scale.PERCENT.value for number in numbers)
+    return (number for part in parts if (number := as_number(part.get("score"))) is not None)
