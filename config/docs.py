@@ -25,8 +25,10 @@ _OPENING = """\
 # Configuration
 
 Two things are configured: **settings**, from the environment (servers, keys, limits of the machine), and
-**routes**, in `headrace.toml` (which documents, where to, what comes out). Both are checked as a whole when a
-process starts, and every mistake is told at once: settings by name and never by value, routes with their line.
+**routes**, in `headrace.toml` (which documents, where to, what comes out). Both are checked when a process
+starts, in three rounds, each of which tells all that it finds: the settings, by name and never by value; the file, with
+lines (an entry that cannot be read is not yet compared with others); then the keys and passwords that routes name and
+no setting has. Values are of TOML's own kinds: `true`, not `"yes"`; `3`, not `"3"`; `["a"]`, not `"a"`.
 `headrace routes check` checks the file without starting anything; `headrace doctor` tries the servers and keys.
 
 ## Settings

@@ -17,9 +17,15 @@ class LaneSettings(BaseModel):
 
     provider: str = Field(description="The lane's provider, as in its routes.")
     account: str = Field(default="", description="The lane's account; the provider's name unless given.")
-    model: str = Field(default="", description="The lane's model; empty for the local provider.")
+    model: str = Field(
+        default="", description="The lane's model; empty for the local provider, and for routes with text_only."
+    )
     in_flight: int = Field(
-        default=DEFAULT_IN_FLIGHT, ge=1, le=10_000, description="How many runs may be on their way at once."
+        default=DEFAULT_IN_FLIGHT,
+        strict=True,
+        ge=1,
+        le=10_000,
+        description="How many runs may be on their way at once.",
     )
     price_per_page: Decimal | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="What a page costs; without one no cost is shown."

@@ -24,6 +24,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def shown(value: Any) -> str:
     """A value as it may be repeated in a message: short, on one line."""
     text = f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, bool):
+        text = text.lower()  # as TOML writes it
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
@@ -40,6 +42,18 @@ def in_words(error: ErrorDetails) -> str:
             return str(context["error"])
         case "string_pattern_mismatch":
             return f"{shown(error['input'])} does not look right; expected is {_pattern_in_words(context['pattern'])}."
+        case "tuple_type":
+            return f"{shown(error['input'])} is no list; write it in brackets, as {_as_list(error['input'])}."
+        case "bool_type" | "bool_parsing":
+            return f"{shown(error['input'])} is neither true nor false; write one of the two, without quotes."
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{shown(error['input'])} is no whole number; write one, without quotes and without a point."
+        case "float_type" | "float_parsing" | "decimal_type" | "decimal_parsing":
+            return f"{shown(error['input'])} is no number; write one, without quotes."
+        case "string_type":
+            return f"{shown(error['input'])} is no text; write it in quotes."
+        case "dict_type" | "model_type":
+            return f'{shown(error["input"])} is no table; write names and values, as {{name = "value"}}.'
         case _:
             return f"{shown(error['input'])} cannot be used here: {_expectation(error)}."
 
@@ -54,6 +68,14 @@ def without_input(error: ErrorDetails) -> str:
             return str(context["error"])
         case _:
             return f"cannot be used: {_expectation(error)}."
+
+
+def _as_list(value: Any) -> str:
+    """The list that was probably meant: of the numbers in a text like "1,2", else of the one value."""
+    numbers = value.replace(",", " ").split() if isinstance(value, str) else []
+    if numbers and all(number.isdecimal() for number in numbers):
+        return f"[{', '.join(numbers)}]"
+    return f"[{shown(value)}]"
 
 
 def _expectation(error: ErrorDetails) -> str:
@@ -75,4 +97,8 @@ def _pattern_in_words(pattern: str) -> str:
         return "s3://bucket/prefix, without empty parts"
     if pattern.startswith("^[a-z0-9]["):
         return "1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
+    if pattern == r"^([a-z]{2,3})?$":
+        return "two or three small letters, as de"
+    if pattern == r"^[A-Z]{3}$":
+        return "three capital letters, as USD"
     return f"text that matches {pattern}"

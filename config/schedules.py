@@ -29,7 +29,10 @@ class Schedule(BaseModel):
         "Where a day of month and a day of week are given, both must hold.",
     )
     every_seconds: int | None = Field(
-        default=None, ge=1, description="Instead of cron: an interval in seconds, counted from midnight 1970-01-01."
+        default=None,
+        strict=True,
+        ge=1,
+        description="Instead of cron: an interval in seconds, counted from midnight 1970-01-01.",
     )
     action: Literal["reprocess", "retry"] = Field(
         description='"reprocess" processes what lies below `prefix` again, and pays for it again; '

@@ -15,6 +15,12 @@ from headrace.errors import ConfigurationError
 
 PREFIX = "HEADRACE_"
 
+_NAMED_SECRETS = {
+    "accounts": '{"nanonets-emea": "its API key"}',
+    "passwords": '{"statements": "the password"}',
+}
+"""The settings that are JSON objects, each with an example."""
+
 VENDOR_NAMES = {"NANONETS_API_KEY": "nanonets_api_key"}
 """The vendors' own names for a setting, understood beside ours."""
 
@@ -165,6 +171,13 @@ class Settings(BaseModel):
             )
         return accounts
 
+    @field_validator("passwords")
+    @classmethod
+    def _password_has_a_name(cls, passwords: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if not all(name and password.get_secret_value() for name, password in passwords.items()):
+            raise ValueError("has a password without a name, or a name without a password.")
+        return passwords
+
     @property
     def api_keys(self) -> Mapping[str, SecretStr]:
         """Every account's API key, by the account's name."""
@@ -256,7 +269,10 @@ def _named(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _mistake(error: ErrorDetails) -> str:
-    return f"{variable(str(error['loc'][0]))} {without_input(error)}"
+    name = str(error["loc"][0])
+    if name in _NAMED_SECRETS and error["type"] != "value_error":
+        return f"{variable(name)} cannot be read: write names and texts as a JSON object, as {_NAMED_SECRETS[name]}."
+    return f"{variable(name)} {without_input(error)}"
 
 
 def _plain(value: SecretStr | str | None) -> str | None:

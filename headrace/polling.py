@@ -10,13 +10,15 @@ class PollSchedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    first_seconds: float = Field(default=5.0, gt=0, le=60, description="Delay before the first poll, in seconds.")
+    first_seconds: float = Field(
+        default=5.0, strict=True, gt=0, le=60, description="Delay before the first poll, in seconds."
+    )
     # Redis hands a message that is held longer than its visibility timeout to a second worker;
     # the longest countdown stays far below it (config/celery.py).
     longest_seconds: float = Field(
-        default=60.0, gt=0, le=60, description="No delay between two polls is longer, in seconds."
+        default=60.0, strict=True, gt=0, le=60, description="No delay between two polls is longer, in seconds."
     )
-    polls: int = Field(default=90, gt=0, description="Give up after this many polls without an answer.")
+    polls: int = Field(default=90, strict=True, gt=0, description="Give up after this many polls without an answer.")
 
     def delay_after(self, polls: int) -> timedelta | None:
         """How long to wait after this many polls; None once it is time to give up."""

@@ -56,6 +56,7 @@ class Route(BaseModel):
     )
     convert: bool = Field(
         default=False,
+        strict=True,
         description="Whether a picture that the provider does not take, or that lies on its side, goes out as an "
         "upright PDF made of it; else the former is refused and the latter sent as it is.",
     )
@@ -68,16 +69,20 @@ class Route(BaseModel):
         default="", pattern=r"^([a-z]{2,3})?$", description="The documents' language for the provider (ISO 639), as en."
     )
     text_only: bool = Field(
-        default=False, description="Ask for the full text only, without fields and tables (nanonets only, no model)."
+        default=False,
+        strict=True,
+        description="Ask for the full text only, without fields and tables (nanonets only, no model).",
     )
-    pages_to_process: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    pages_to_process: tuple[Annotated[int, Field(strict=True, ge=1)], ...] = Field(
         default=(),
         description="Send and pay these pages only (from 1), where a document has them; all unless given "
         "(nanonets only).",
     )
-    sync_page_limit: int = Field(default=3, ge=0, description="Up to this many pages go sync, more go async.")
-    most_pages: int = Field(default=500, ge=1, description="Longer documents are refused.")
-    most_bytes: int = Field(default=100_000_000, ge=1, description="Larger objects are refused.")
+    sync_page_limit: int = Field(
+        default=3, strict=True, ge=0, description="Up to this many pages go sync, more go async."
+    )
+    most_pages: int = Field(default=500, strict=True, ge=1, description="Longer documents are refused.")
+    most_bytes: int = Field(default=100_000_000, strict=True, ge=1, description="Larger objects are refused.")
     output: Place = Field(description="Where rows and manifests go: s3://bucket/prefix.")
     private: Place = Field(description="Where answers, notes and the marker go: s3://bucket/prefix.")
     versions: Literal["current", "keep"] = Field(

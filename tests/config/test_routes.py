@@ -130,6 +130,24 @@ def test_watched_prefixes_do_not_lie_inside_each_other():
         ("lane = 1\n" + ROUTE, '1: lane: is not known; a file holds routes, lanes, schedules. Did you mean "lanes"?'),
         ("[routes]\n", "1: routes: is not a list of tables; begin each with [[routes]], in double brackets."),
         ("\n[[lanes]]\nprovider = 'local'\n", "1: routes: there is no route; write one, beginning with [[routes]]."),
+        (ROUTE + 'passwords = "right"\n', '9: routes[0].passwords: "right" is no list; write it in brackets, as ["right"].'),
+        (INVOICES + 'pages_to_process = "1,2"\n', '10: routes[0].pages_to_process: "1,2" is no list; write it in brackets, as [1, 2].'),
+        (INVOICES + 'pages_to_process = 3\n', "10: routes[0].pages_to_process: 3 is no list; write it in brackets, as [3]."),
+        (INVOICES + 'pages_to_process = [1, "2"]\n', '10: routes[0].pages_to_process[1]: "2" is no whole number; write one, without quotes and without a point.'),
+        (INVOICES + 'pages_to_process = [true]\n', "10: routes[0].pages_to_process[0]: true is no whole number; write one, without quotes and without a point."),
+        (INVOICES + 'language = "DE"\n', '10: routes[0].language: "DE" does not look right; expected is two or three small letters, as de.'),
+        (INVOICES + 'language = "German"\n', '10: routes[0].language: "German" does not look right; expected is two or three small letters, as de.'),
+        (INVOICES + 'text_only = "maybe"\n', '10: routes[0].text_only: "maybe" is neither true nor false; write one of the two, without quotes.'),
+        (ROUTE + 'convert = "yes"\n', '9: routes[0].convert: "yes" is neither true nor false; write one of the two, without quotes.'),
+        (ROUTE + "convert = 1\n", "9: routes[0].convert: 1 is neither true nor false; write one of the two, without quotes."),
+        (ROUTE + 'most_pages = "5"\n', '9: routes[0].most_pages: "5" is no whole number; write one, without quotes and without a point.'),
+        (ROUTE + '[routes.poll]\nfirst_seconds = "5"\n', '10: routes[0].poll.first_seconds: "5" is no number; write one, without quotes.'),
+        (ROUTE + "metadata = { year = 2026 }\n", "9: routes[0].metadata.year: 2026 is no text; write it in quotes."),
+        (ROUTE + "metadata = 5\n", '9: routes[0].metadata: 5 is no table; write names and values, as {name = "value"}.'),
+        (ROUTE + "poll = 5\n", '9: routes[0].poll: 5 is no table; write names and values, as {name = "value"}.'),
+        (ROUTE + '[[lanes]]\nprovider = "local"\nin_flight = "5"\n', '11: lanes[0].in_flight: "5" is no whole number; write one, without quotes and without a point.'),
+        (ROUTE + '[[lanes]]\nprovider = "local"\nprice_per_page = "free"\n', '11: lanes[0].price_per_page: "free" is no number; write one, without quotes.'),
+        (ROUTE + '[[lanes]]\nprovider = "local"\ncurrency = "eur"\n', '11: lanes[0].currency: "eur" does not look right; expected is three capital letters, as USD.'),
         ("\na = = 1", "2: is no TOML: Invalid value, at column 5."),
     ],
 )  # fmt: skip
@@ -141,6 +159,11 @@ def test_a_mistake_is_told_with_its_line_and_its_remedy(mistakes, text, found):
 def test_polls_that_no_link_needs_to_outlive_for_more_than_a_week_are_taken(written, send, polls):
     (route,) = load_routes(written(f'{INVOICES}send = "{send}"\n[routes.poll]\npolls = {polls}\n')).routes
     assert route.poll.polls == polls
+
+
+def test_no_chosen_page_means_every_page(written):
+    (route,) = load_routes(written(INVOICES + "pages_to_process = []\n")).routes
+    assert route.pages_to_process == ()
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(mistakes):

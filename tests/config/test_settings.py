@@ -95,6 +95,23 @@ def test_an_account_without_a_key_is_refused():
     assert "HEADRACE_ACCOUNTS" in told(HEADRACE_ACCOUNTS='{"emea": ""}')
 
 
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("HEADRACE_ACCOUNTS", '{"nanonets-emea": "its API key"}'),
+        ("HEADRACE_PASSWORDS", '{"statements": "the password"}'),
+    ],
+)
+@pytest.mark.parametrize("value", ["right=x", f'"{SECRET}"', f'["{SECRET}"]', '{"right": 5}', '{"right": null}'])
+def test_names_with_secrets_are_a_json_object_and_an_example_is_told(name, example, value):
+    assert told(**{name: value}) == (f"{name} cannot be read: write names and texts as a JSON object, as {example}.")
+
+
+@pytest.mark.parametrize("value", ['{"statements": ""}', '{"": "word"}'])
+def test_a_password_without_a_name_and_a_name_without_one_are_refused(value):
+    assert told(HEADRACE_PASSWORDS=value).startswith("HEADRACE_PASSWORDS has a password without a name")
+
+
 def test_what_a_process_needs_is_given_or_told():
     settings = load_settings({"HEADRACE_BROKER_URL": "redis://127.0.0.1:6379/0"})
     assert settings.require("broker_url") == "redis://127.0.0.1:6379/0"
