@@ -138,6 +138,11 @@ class Prediction(_Value):
     details: dict[str, JsonValue] = {}
 
     @property
+    def page_numbers(self) -> frozenset[int]:
+        """The numbers of all its pages, read or not."""
+        return frozenset(page.number for page in self.pages)
+
+    @property
     def failed_pages(self) -> tuple[int, ...]:
         """The numbers of the pages that the provider could not read, each once."""
         read = {page.number for page in self.pages if page.failure is None}

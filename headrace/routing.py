@@ -1,6 +1,6 @@
 """A document, its pages and the routes -> which route, sync or async; or a refusal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple, Self
@@ -180,6 +180,20 @@ def page_numbers(pages: int, route: Route) -> tuple[int, ...]:
 def pages_sent(pages: int, route: Route) -> int:
     """How many pages the provider is to read, and charges for, of a document that has so many; raises NoPages."""
     return len(page_numbers(pages, route)) or pages
+
+
+def pages_missing(answered: Collection[int], walked: int | None, route: Route) -> tuple[int, ...]:
+    """Which pages were sent and are not among those answered, of a document that was walked to have so many.
+
+    None are where it was not: what else is known of a document's length is no certainty. Nobody published by which
+    numbers a provider calls the pages of pages_to_process, so as many of them as were sent are all.
+    """
+    if walked is None:
+        return ()
+    sent = page_numbers(walked, route) or range(1, walked + 1)
+    if route.pages_to_process and len(answered) >= len(sent):
+        return ()
+    return tuple(number for number in sent if number not in answered)
 
 
 def refuse_large(document: Document, route: Route) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from headrace.flattening import merge
 from headrace.ledger.records import Advance
 from headrace.prediction import Prediction
+from headrace.routing import pages_missing
 from headrace.states import END_STATES, State, SubmissionState
 from headrace.storage import Location
 from tasks.hints import EXPORT
@@ -23,7 +24,8 @@ def export(held: Held) -> None:
     services.answers.keep_run_facts(Location.parse(held.route.private), run)
     if run.state is State.PREDICTED:
         prediction = _prediction(held)
-        detail = missing_pages(prediction)
+        absent = pages_missing(prediction.page_numbers, run.walked_pages, held.route)
+        detail = missing_pages(prediction, absent)
         exported = replace(run, state=State.EXPORTED, detail=detail, ended_at=services.clock.now())
         services.exporter.publish(exported, held.route, prediction)
         held.advance(Advance(State.EXPORTED, detail=detail, published=True))

@@ -1,6 +1,6 @@
 """What a provider's answer makes of a run: its pages, cost, marks, and which pages are missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from config.lanes import LaneSettings
@@ -8,7 +8,7 @@ from headrace.document import SubmissionKey
 from headrace.flattening import merge
 from headrace.ledger.records import Advance, Run, SubmissionChange
 from headrace.prediction import Page, Prediction
-from headrace.routing import Route
+from headrace.routing import Route, pages_missing
 from headrace.states import Mark, State, SubmissionState
 
 # A message names no more; the manifest names every one.
@@ -21,11 +21,12 @@ def predicted(run: Run, route: Route, predictions: Sequence[Prediction], lane: L
     Where the route has only some pages read, the answers do not tell how long the document is.
     """
     whole = merge(predictions)
-    pages = len({page.number for page in whole.pages})
-    facts: dict[str, Any] = {"marks": _marks(whole), "cost": cost_of(pages, lane)}
-    if pages and pages != run.pages and not route.pages_to_process:
-        facts |= {"pages": pages, "pages_source": "answered"}
-    return Advance(State.PREDICTED, detail=missing_pages(whole), facts=facts)
+    numbers = whole.page_numbers
+    absent = pages_missing(numbers, run.walked_pages, route)
+    facts: dict[str, Any] = {"marks": _marks(whole, absent), "cost": cost_of(len(numbers), lane)}
+    if numbers and len(numbers) != run.pages and not route.pages_to_process:
+        facts |= {"pages": len(numbers), "pages_source": "answered"}
+    return Advance(State.PREDICTED, detail=missing_pages(whole, absent), facts=facts)
 
 
 def answered(key: SubmissionKey, prediction: Prediction, advance: Advance, *, job: str | None) -> SubmissionChange:
@@ -40,16 +41,29 @@ def cost_of(pages: int, lane: LaneSettings) -> float | None:
     return None if lane.price_per_page is None else float(pages * lane.price_per_page)
 
 
-def missing_pages(prediction: Prediction) -> str:
-    """Which pages the provider could not read, in words for people; empty where it read them all."""
+def missing_pages(prediction: Prediction, absent: Sequence[int] = ()) -> str:
+    """Which pages the provider could not read, and which its answer leaves out (`absent`), in words for people.
+
+    Empty where it read them all.
+    """
     failed = set(prediction.failed_pages)
-    if not failed:
+    if not failed and not absent:
         return ""
-    others = len({page.number for page in prediction.pages} - failed)
-    if not others:
+    others = len(prediction.page_numbers - failed)
+    if not others and not absent:
         return "No page could be read."
-    rest = f"the other {others} are exported" if others != 1 else "the other one is exported"
-    return f"{'Page' if len(failed) == 1 else 'Pages'} {_named(failed)} could not be read; {rest}."
+    said = []
+    if failed:
+        said.append(f"{_pages(failed)} could not be read")
+    if absent:
+        said.append(f"{_pages(absent)} {'is' if len(absent) == 1 else 'are'} missing from the answer")
+    rest = {0: "no page is exported", 1: "the other one is exported"}.get(others, f"the other {others} are exported")
+    text = "; ".join([*said, rest])
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _pages(numbers: Collection[int]) -> str:
+    return f"{'page' if len(numbers) == 1 else 'pages'} {_named(numbers)}"
 
 
 def _named(numbers: Iterable[int]) -> str:
@@ -69,9 +83,9 @@ def _named(numbers: Iterable[int]) -> str:
     return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
-def _marks(prediction: Prediction) -> tuple[Mark, ...]:
+def _marks(prediction: Prediction, absent: Sequence[int]) -> tuple[Mark, ...]:
     marks = []
-    if prediction.failed_pages:
+    if prediction.failed_pages or absent:
         marks.append(Mark.PARTIAL)
     if any(_failed_a_check(page) for page in prediction.pages):
         marks.append(Mark.NEEDS_REVIEW)

@@ -85,6 +85,7 @@ def _counted(held: Held, chosen: Route) -> dict[str, Any]:
     return {
         "pages": count.pages,
         "pages_source": count.source,
+        "walked_pages": count.pages if count.source == "walked" and not count.at_least else None,
         "media_type": count.media_type,
         "preparation": preparation,
         "mode": mode,

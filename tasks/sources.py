@@ -24,8 +24,7 @@ def source_for(held: Held, head: ObjectHead, provider: Provider) -> Iterator[Sou
         yield stored
         return
     passwords = passwords_of(held.route, services.settings) if run.preparation is Preparation.DECRYPT else ()
-    counted = run.pages if run.pages_source == "walked" else None
-    with services.preparer.prepared(stored, run.preparation, pages=counted, passwords=passwords) as copy:
+    with services.preparer.prepared(stored, run.preparation, pages=run.walked_pages, passwords=passwords) as copy:
         yield copy
 
 

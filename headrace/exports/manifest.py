@@ -11,7 +11,7 @@ from headrace.exports.order import Order
 from headrace.flattening import SCHEMA_VERSION, storable
 from headrace.ledger.records import Run
 from headrace.prediction import Prediction
-from headrace.routing import Route
+from headrace.routing import Route, pages_missing
 from headrace.states import Mark, Mode, Reason, State
 
 
@@ -90,7 +90,7 @@ class Manifest(BaseModel):
     ended_at: datetime | None
     state: State
     reason: Reason | None = Field(description="Why, where the state is not exported.")
-    detail: str = Field(description="The reason in words; where it is exported, which pages could not be read.")
+    detail: str = Field(description="The reason in words; where it is exported, which pages are not in its rows.")
     marks: tuple[Mark, ...]
     run: int = Field(description="The run's number, from 1 for each document.")
     route: str
@@ -103,6 +103,7 @@ class Manifest(BaseModel):
     pages_source: str | None = Field(description="walked, declared or answered.")
     failed_pages: tuple[int, ...] = Field(description="Pages that the provider could not read.")
     failures: tuple[PageFailure, ...] = Field((), description="Why each of these could not be read.")
+    missing_pages: tuple[int, ...] = Field((), description="Pages that were sent and that the answer leaves out.")
     cost: float | None = Field(description="In the currency of the price list.")
     published: PublishedRows | None = Field(description="Whose rows stand; null while there are none.")
 
@@ -138,6 +139,7 @@ class Manifest(BaseModel):
             pages_source=run.pages_source,
             failed_pages=prediction.failed_pages if prediction is not None else (),
             failures=_failures(prediction),
+            missing_pages=_missing(run, route, prediction),
             cost=run.cost,
             published=published,
         )
@@ -156,6 +158,12 @@ def _failures(prediction: Prediction | None) -> tuple[PageFailure, ...]:
     failed = frozenset(prediction.failed_pages)
     why = {page.number: page.failure or "" for page in prediction.pages if page.number in failed}
     return tuple(PageFailure(page=page, failure=storable(failure)) for page, failure in why.items())
+
+
+def _missing(run: Run, route: Route, prediction: Prediction | None) -> tuple[int, ...]:
+    if prediction is None:
+        return ()
+    return pages_missing(prediction.page_numbers, run.walked_pages, route)
 
 
 def merged(ours: Manifest, standing: Manifest | None, may_replace: Callable[[Order, Order], bool]) -> Manifest:

@@ -36,6 +36,7 @@ FACTS = frozenset(
         "media_type",
         "pages",
         "pages_source",
+        "walked_pages",
         "preparation",
         "cost",
         "marks",

@@ -32,6 +32,8 @@ class Run:
     pages: int | None = None
     pages_source: str | None = None
     """"walked", "declared" or, once the provider answered, "answered"."""
+    walked_pages: int | None = None
+    """How many pages were walked before it was sent, where that is exact; whatever the provider answers."""
     cost: float | None = None
     """In the currency of the price list; None until something was charged."""
     batch: str | None = None

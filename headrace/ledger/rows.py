@@ -67,6 +67,7 @@ def run_of(row: Row[Any]) -> Run:
         preparation=row.preparation,
         pages=row.pages,
         pages_source=row.pages_source,
+        walked_pages=row.walked_pages,
         cost=row.cost,
         batch=row.batch,
         due_at=row.due_at,

@@ -150,6 +150,7 @@ runs = _table(
     Column("preparation", Word(Preparation)),
     Column("pages", Integer),
     Column("pages_source", Text),
+    Column("walked_pages", Integer),
     Column("cost", Float),
     Column("batch", Text, index=True),
     Column("due_at", Moment),

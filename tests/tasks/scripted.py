@@ -67,5 +67,5 @@ class ScriptedProvider:
         raise NotImplementedError
 
 
-def accepted(job: str = "job-1", pages: int = 1) -> Job:
+def accepted(job: str = "job-1", pages: int | None = 1) -> Job:
     return Job(job, "m", pages)

@@ -84,6 +84,67 @@ def test_an_answer_corrects_how_long_a_document_is():
     assert (facts["pages"], facts["pages_source"]) == (8, "answered")
 
 
+def test_pages_that_the_answer_leaves_out_are_marked_and_named(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(3))
+    provider.submits.append(answer(2))
+    world.deliver_all()
+    said = "Page 3 is missing from the answer; the other 2 are exported."
+    ended = world.ledger.run(run)
+    assert (ended.state, ended.marks, ended.detail) == (State.EXPORTED, (Mark.PARTIAL,), said)
+    assert (ended.pages, ended.walked_pages, ended.cost) == (2, 3, pytest.approx(0.2))
+    (manifest,) = manifests(world)
+    assert (manifest["missing_pages"], manifest["failed_pages"], manifest["detail"]) == ([3], [], said)
+    world.app.send_task("headrace.export", args=[run], queue="export", retry=False)
+    world.deliver_all()
+    assert manifests(world) == [manifest]
+
+
+def test_pages_of_an_answer_that_was_polled_are_missed_too(world, provider):
+    run = world.drop("paid/a.pdf", make_pdf(5))
+    provider.submits.append(accepted(pages=None))
+    provider.polls.append(answer(3, failed=(2,)))
+    world.deliver_all()
+    said = "Page 2 could not be read; pages 4–5 are missing from the answer; the other 2 are exported."
+    assert (world.ledger.run(run).marks, world.ledger.run(run).detail) == ((Mark.PARTIAL,), said)
+
+
+def test_other_pages_than_those_sent_do_not_stand_for_them():
+    advance = predicted(a_run(pages=3, walked_pages=3), ROUTE, [part(1, 1), part(4, 4)], LANE)
+    assert advance.detail == "Pages 2–3 are missing from the answer; the other 2 are exported."
+
+
+def test_no_page_is_missing_where_all_parts_together_have_it():
+    advance = predicted(a_run(pages=14, walked_pages=14), ROUTE, [part(1, 10), part(11, 14)], LANE)
+    assert (advance.detail, advance.facts["marks"]) == ("", ())
+
+
+def test_more_pages_than_were_walked_correct_the_count():
+    advance = predicted(a_run(pages=2, walked_pages=2), ROUTE, [part(1, 3)], LANE)
+    assert (advance.detail, advance.facts["pages"], advance.facts["pages_source"]) == ("", 3, "answered")
+
+
+def test_a_count_that_is_not_certain_misses_no_page():
+    advance = predicted(a_run(pages=3, pages_source="declared"), ROUTE, [part(1, 2)], LANE)
+    assert (advance.detail, advance.facts["marks"], advance.facts["pages"]) == ("", (), 2)
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        ((2, 5), ""),
+        ((1, 2), ""),  # Nobody published by which numbers chosen pages come back.
+        ((2,), "Page 5 is missing from the answer; the other one is exported."),
+    ],
+)
+def test_of_chosen_pages_those_that_were_not_sent_are_not_missed(answered, said):
+    some = ROUTE.model_copy(update={"pages_to_process": (2, 5, 30)})
+    whole = prediction(5)
+    came = whole.model_copy(update={"pages": tuple(page for page in whole.pages if page.number in answered)})
+    advance = predicted(a_run(pages=9, walked_pages=9), some, [came], LANE)
+    assert advance.detail == said
+    assert advance.facts["marks"] == ((Mark.PARTIAL,) if said else ())
+
+
 def test_where_only_some_pages_were_asked_for_a_document_keeps_its_length():
     some = ROUTE.model_copy(update={"pages_to_process": (1, 5)})
     asked = prediction(5).model_copy(update={"pages": tuple(prediction(5).pages[at] for at in (0, 4))})
