@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from headrace.prediction import Field, Table
 from headrace.providers.nanonets.answers import Record
 from headrace.providers.nanonets.entries import Entry, as_text, as_whole
+from headrace.providers.nanonets.links import Part
 from headrace.providers.nanonets.scores import Scale, score_in
 from headrace.providers.nanonets.tables import read_table
 
@@ -32,7 +33,7 @@ def read_boxes(
     fields: list[Field] = []
     tables: list[Table] = []
     for box in boxes:
-        entry = Entry(box)
+        entry = Entry(box, Part.BOX)
         for name in ("page", "page_no"):
             if as_whole(box.get(name)) == setting.page:
                 entry.skip(name)

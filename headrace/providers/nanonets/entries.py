@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from headrace.prediction import Box
 from headrace.providers.nanonets.answers import Record
-from headrace.providers.nanonets.links import without_signed_links
+from headrace.providers.nanonets.links import Part, without_signed_links
 
 # What is larger stays in the stored answer alone: it is no detail any more.
 MOST_DETAIL_CHARACTERS = 100_000
@@ -21,8 +21,9 @@ _Value = TypeVar("_Value")
 class Entry:
     """One JSON object. Each reading ticks its key off, if it says all that stands there; `rest` is what remains."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, part: Part = Part.OTHER) -> None:
         self._record = record
+        self._part = part
         self._read: set[str] = set(_NEVER_KEPT)
 
     def text(self, name: str) -> str | None:
@@ -65,11 +66,9 @@ class Entry:
 
     def rest(self) -> dict[str, JsonValue]:
         """Every key that was not read, under the vendor's name; signed links and what is too large left out."""
-        return {
-            name: without_signed_links(value, name=name)
-            for name, value in self._record.items()
-            if name not in self._read and _fits(value)
-        }
+        unread = {name: value for name, value in self._record.items() if name not in self._read and _fits(value)}
+        rest: dict[str, JsonValue] = without_signed_links(unread, self._part)
+        return rest
 
     def _edges(self) -> list[float] | None:
         numbers = [as_number(self._record.get(name)) for name in _EDGES]

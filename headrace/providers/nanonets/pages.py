@@ -6,6 +6,7 @@ from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.boxes import Setting, by_id, read_boxes
 from headrace.providers.nanonets.entries import Entry, as_whole
 from headrace.providers.nanonets.envelope import unseal
+from headrace.providers.nanonets.links import Part
 from headrace.providers.nanonets.scores import Scales
 from headrace.providers.nanonets.words import words_in
 
@@ -17,7 +18,7 @@ _ROTATIONS = frozenset({0, 90, 180, 270})
 
 def read_page(record: Record, position: int, scales: Scales) -> Page:
     """The page of a record that is listed at `position`; UnreadableBody where a page or cell has no place."""
-    entry = Entry(record)
+    entry = Entry(record, Part.PAGE)
     number = page_number(record, position)
     entry.skip(*(name for name in ("page", "page_no") if as_whole(record.get(name)) == number - 1))
     width, height = page_size(entry, record)

@@ -9,6 +9,7 @@ from headrace.providers.nanonets import answers, texts
 from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.entries import Entry, as_number
 from headrace.providers.nanonets.envelope import Envelope, unseal
+from headrace.providers.nanonets.links import Part
 from headrace.providers.nanonets.pages import read_page
 from headrace.providers.nanonets.scores import scales_of
 
@@ -68,9 +69,9 @@ def _prediction(read: Sequence[Page], records: Sequence[Record], model: str) -> 
 
 def _details(body: Record, elements: Sequence[Record]) -> dict[str, JsonValue]:
     """What a body says beside its pages; `elements` are what its list of results says beside them."""
-    entry = Entry(body)
+    entry = Entry(body, Part.ANSWER)
     entry.skip(*answers.PAGE_LISTS)
-    beside = [rest for element in elements if (rest := Entry(element).rest())]
+    beside = [rest for element in elements if (rest := Entry(element, Part.PAGE).rest())]
     return entry.rest() | ({"result": list(beside)} if beside else {})
 
 

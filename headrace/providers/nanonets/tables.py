@@ -6,6 +6,7 @@ from typing import Any
 from headrace.prediction import Cell, Table
 from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.entries import Entry, as_whole
+from headrace.providers.nanonets.links import Part
 from headrace.providers.nanonets.scores import Scale, score_in
 
 # Far beyond any document; what claims more would only fill memory further on.
@@ -41,7 +42,7 @@ def read_table(entry: Entry, box: Record, scale: Scale, *, moderated: bool | Non
 
 
 def _cell(record: Record, row: int, column: int, scale: Scale, *, moderated: bool | None) -> Cell:
-    entry = Entry(record)
+    entry = Entry(record, Part.BOX)
     entry.skip("row", "col")
     score, score_raw = score_in(entry, scale)
     return Cell(

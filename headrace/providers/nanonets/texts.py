@@ -6,6 +6,7 @@ from headrace.prediction import Page
 from headrace.providers.nanonets import answers
 from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.entries import Entry
+from headrace.providers.nanonets.links import Part
 from headrace.providers.nanonets.pages import page_number, page_size
 from headrace.providers.nanonets.words import words_in
 
@@ -56,7 +57,7 @@ def text_pages(body: Record) -> Iterator[Page]:
 
 
 def _page(record: Record, position: int) -> Page:
-    entry = Entry(record)
+    entry = Entry(record, Part.PAGE)
     number = page_number(record, position)
     entry.skip("page", "page_no")
     width, height = page_size(entry, record)

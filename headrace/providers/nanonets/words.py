@@ -4,6 +4,7 @@ from typing import Any
 
 from headrace.prediction import Word
 from headrace.providers.nanonets.entries import Entry
+from headrace.providers.nanonets.links import Part
 
 
 def words_in(value: Any) -> tuple[Word, ...] | None:
@@ -20,7 +21,7 @@ def words_in(value: Any) -> tuple[Word, ...] | None:
 
 
 def _word(item: dict[str, Any]) -> Word | None:
-    entry = Entry(item)
+    entry = Entry(item, Part.BOX)
     text = entry.word("text" if "text" in item else "ocr_text")
     if text is None or not entry.has_edges():
         return None
