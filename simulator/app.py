@@ -9,6 +9,7 @@ from starlette.routing import Mount, Route
 from simulator.bill import bill
 from simulator.bodies import error
 from simulator.journal import Journal
+from simulator.mistakes import in_words
 from simulator.models import Models
 from simulator.nanonets import routes as nanonets_routes
 from simulator.options import Options
@@ -55,7 +56,7 @@ class _Controls:
             try:
                 self._orders.add(Order.model_validate_json(await request.body()))
             except ValidationError as mistake:
-                return JSONResponse(error(400, str(mistake)), 400)
+                return JSONResponse(error(400, f"The order cannot be understood: {in_words(mistake)}"), 400)
         return JSONResponse({"orders": self._orders.describe()})
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from headrace.providers.local import LabelRule
 from simulator.kept import replace
+from simulator.mistakes import in_words
 
 # What the vendor's `state` says, as far as it goes here.
 CREATED, LIVE = 0, 5
@@ -75,10 +76,7 @@ class Models:
         """Read the file; ModelsMistake where it cannot be used."""
         if path is None:
             return cls(None, created)
-        try:
-            content = _ModelsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-            raise ModelsMistake(f"{path} is not a file of models: {error}") from error
+        content = _read(path)
         return cls({model.id: Model(id=model.id, fields=model.fields) for model in content.models}, created)
 
     def find(self, model: str) -> Model | None:
@@ -106,6 +104,21 @@ class Models:
         self._created[model.id] = model
         replace(self._path, _CREATED_MODELS.dump_json(list(self._created.values())))
         return model
+
+
+def _read(path: Path) -> _ModelsFile:
+    try:
+        return _ModelsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ModelsMistake(f"{path}: there is no such file; --models names a TOML file (--help shows one).") from error
+    except OSError as error:
+        raise ModelsMistake(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ModelsMistake(f"{path} is not a file of models: it is not UTF-8 text.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ModelsMistake(f"{path} is not a file of models: it is no TOML: {error}.") from error
+    except ValidationError as error:
+        raise ModelsMistake(f"{path} is not a file of models: {in_words(error)} --help shows one.") from error
 
 
 def _invented(model: str) -> Model:

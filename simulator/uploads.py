@@ -148,8 +148,10 @@ def _counted(name: str, path: Path, wanted: frozenset[int] | None) -> Upload:
         try:
             count = count_pages(read, path.stat().st_size, most_pages=MOST_PAGES)
         except Exception as error:
-            # Every way in which a document can be unreadable is the same refusal on this wire.
-            raise BadUpload(f"The file cannot be read: {error}") from error
+            # Every way in which a document can be unreadable is the same refusal on this wire; what the
+            # error advises is for people who have routes, and a vendor knows of none.
+            why = getattr(error, "reason", "unreadable")
+            raise BadUpload(f"The file cannot be read: {why}.") from error
         if count.media_type not in MEDIA_TYPES:
             raise BadUpload(f"{count.media_type} is no type of file that is taken.")
         file.seek(0)

@@ -51,6 +51,31 @@ def test_a_foreign_file_is_no_journal(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[models]]\nid = 7", "models[0].id: 7 is no text."),
+        ("[[modles]]\nid = 'a'", "models: is missing; modles: is not known."),
+        ("models = 'a'", "models: 'a' is no list."),
+        ("models", "it is no TOML: "),
+    ],
+)
+def test_a_mistake_in_a_models_file_is_told_in_words(tmp_path, text, words, capsys):
+    models = tmp_path / "models.toml"
+    models.write_text(text)
+    assert main(["--port", "0", "--models", str(models)]) == 1
+    told = capsys.readouterr().err
+    assert words in told
+    assert "pydantic" not in told
+
+
+def test_a_models_file_that_is_not_there_is_told_in_words(tmp_path, capsys):
+    assert main(["--port", "0", "--models", str(tmp_path / "nofile.toml")]) == 1
+    told = capsys.readouterr().err
+    assert "nofile.toml: there is no such file" in told
+    assert "Errno" not in told
+
+
+@pytest.mark.parametrize(
     "text", ["models", "[[models]]\nid = 7", "[[modles]]\nid = 'a'", "[[models]]\nid='a'\n[[models.fields]]"]
 )
 def test_a_models_file_that_makes_no_sense_is_named(tmp_path, text, capsys):

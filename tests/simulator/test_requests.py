@@ -68,6 +68,13 @@ def test_base64_stands_beside_a_file(running):
     assert places(pages) == [("a.pdf", 0), ("a.pdf", 1), ("document", 0)]
 
 
+def test_a_protected_file_is_refused_in_words_of_somebody_who_knows_no_routes(running):
+    refused = running.upload(make_pdf(1, password="word"))
+    assert refused.status_code == 400
+    assert "The file cannot be read: encrypted." in refused.text
+    assert "route" not in refused.text
+
+
 @pytest.mark.parametrize(("kind", "status"), [("PNG", 200), ("JPEG", 200), ("TIFF", 200), ("WEBP", 400)])
 def test_pictures_are_taken_in_the_types_that_the_vendor_takes(running, kind, status):
     assert running.upload(make_picture(kind), name="a.png").status_code == status
