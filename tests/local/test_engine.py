@@ -1,6 +1,7 @@
 """The local engine's process: what a document does to it, the document alone bears."""
 
 import os
+import resource
 import signal
 import sys
 from contextlib import closing
@@ -21,6 +22,8 @@ from headrace.errors import (
 from headrace.providers.local import LabelRule, read_document
 from headrace.providers.local.distant_file import BLOCK_BYTES, MOST_BLOCKS, DistantFile
 from headrace.providers.local.engine import LocalEngine
+from headrace.providers.local.tables import upright_copy
+from headrace.providers.local.text_layer import open_document, read_page
 from tests.local.pages import draw, scan
 from tests.pdfs import make_pdf, scattered_pdf
 
@@ -185,6 +188,7 @@ def test_the_process_really_has_its_memory_limit():
         "{'kind': 'ready'}",
         "{'kind': 'refused', 'reason': 'exported', 'text': ''}",
         "{'kind': 'read', 'length': 10**12}",
+        "{'kind': 'read', 'length': 16 * 1024**2 + 1}",
         "{'kind': 'read', 'length': 4}, b'[{}]'",
     ],
 )
@@ -195,6 +199,14 @@ def test_a_child_that_talks_nonsense_is_not_believed(tmp_path, said):
         assert engine.child_pid is None
 
 
+def test_no_more_than_a_block_is_fetched_at_once_whatever_the_child_asks(tmp_path):
+    command = child_that(tmp_path, f"talk.ask_for(0, {BLOCK_BYTES + 1})")
+    fetched = []
+    with closing(LocalEngine(command=command)) as engine, pytest.raises(UnreadableDocument, match="misbehave"):
+        engine.pages(lambda start, length: fetched.append(length) or bytes(length), 8 * BLOCK_BYTES, (), None)
+    assert fetched == []
+
+
 @pytest.mark.parametrize("trouble", [DocumentReplaced("another content"), StorageUnavailable("away")])
 def test_what_the_store_says_comes_through_and_the_waiting_child_ends(engine, trouble):
     def read(start, length):
@@ -203,6 +215,52 @@ def test_what_the_store_says_comes_through_and_the_waiting_child_ends(engine, tr
     with pytest.raises(type(trouble)):
         engine.pages(read, len(GOOD), (), None)
     assert engine.child_pid is None
+
+
+def test_the_pages_that_the_finder_reads_have_no_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    document = open_document(GOOD)
+    with closing(document), upright_copy(document, [read_page(document, 1)]) as path:
+        assert path.read_bytes().startswith(b"%PDF")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_that_is_killed_at_work_leaves_no_file(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    lines = [
+        "from headrace.providers.local.tables import upright_copy",
+        "from headrace.providers.local.text_layer import open_document, read_page",
+        f"document = open_document(bytes.fromhex({GOOD.hex()!r}))",
+        "with upright_copy(document, [read_page(document, 1)]) as path: time.sleep(60)",
+    ]
+    command = child_that(tmp_path, *lines)
+    with closing(LocalEngine(seconds=3, command=command)) as engine, pytest.raises(ReadTimedOut):
+        pages_of(engine, GOOD)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_machine_without_room_for_the_pages_is_no_fault_of_the_document(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StorageUnavailable, match="ENOENT"):
+        read_document(GOOD, ())
+    said = "talk.say({'kind': 'no_room', 'text': 'no room here'})"
+    with closing(LocalEngine(command=child_that(tmp_path, said))) as engine:
+        with pytest.raises(StorageUnavailable, match="no room here"):
+            pages_of(engine, GOOD)
+        assert engine.child_pid is not None
+
+
+def test_pages_that_no_file_may_hold_are_the_documents_fault():
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(UnreadableDocument, match="written apart"):
+            read_document(GOOD, ())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_store_that_gives_too_little_is_tried_again(engine):

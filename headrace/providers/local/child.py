@@ -15,10 +15,13 @@ from headrace.child_talk import Talk
 from headrace.labels import LabelRule
 from headrace.prediction import Page
 
+LONGEST_ANSWER_BYTES = 16 * 1024 * 1024
+"""A word or a cell takes about 200 bytes of JSON, so ten pages of 8,000 each fit: more than time allows to read."""
+
 _PAGES = TypeAdapter(tuple[Page, ...])
 # OpenCV and numpy work on several cores at once, each second of which counts.
 _MOST_CORES = 8
-# camelot is given a file with the pages of the part.
+# camelot is given a file, without a name, with the pages of the part.
 _LONGEST_FILE_BYTES = 2 * 1024**3
 
 
@@ -44,7 +47,7 @@ def main() -> None:
 
 
 def _answer(talk: Talk, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    from headrace.errors import PermanentError
+    from headrace.errors import PermanentError, StorageUnavailable
     from headrace.providers.local.distant_file import DistantFile
     from headrace.providers.local.reading import read_document
 
@@ -54,8 +57,13 @@ def _answer(talk: Talk, order: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         read = _PAGES.dump_json(read_document(DistantFile(talk.ask_for, order["size"]), rules, pages=pages))
     except PermanentError as error:
         return {"kind": "refused", "reason": error.reason, "text": str(error)}, b""
+    except StorageUnavailable as error:
+        return {"kind": "no_room", "text": str(error)}, b""
     except MemoryError:
         return {"kind": "out_of_memory"}, b""
+    if len(read) > LONGEST_ANSWER_BYTES:
+        text = "The pages hold more words and tables than can be taken at once. Split the document."
+        return {"kind": "refused", "reason": "unreadable", "text": text}, b""
     return {"kind": "read", "length": len(read)}, read
 
 

@@ -33,6 +33,8 @@ from headrace.errors import (
 )
 from headrace.labels import LabelRule
 from headrace.prediction import Page
+from headrace.providers.local.child import LONGEST_ANSWER_BYTES
+from headrace.providers.local.distant_file import BLOCK_BYTES
 from headrace.ranges import RangeReader
 from headrace.states import Reason
 
@@ -41,7 +43,6 @@ log = structlog.get_logger()
 _SYSTEM_CLOCK = SystemClock()
 # What so many parts leave behind in a process is not worth keeping.
 _PARTS_PER_CHILD = 100
-_LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 _REFUSALS: dict[Reason, type[PermanentError]] = {
     error.reason: error for error in (EncryptedDocument, NeedsOcr, UnreadableDocument)
 }
@@ -52,7 +53,7 @@ class Read(ChildMessage):
     """The pages; so many bytes of JSON follow."""
 
     kind: Literal["read"]
-    length: int = Field(ge=2, le=_LONGEST_ANSWER_BYTES)
+    length: int = Field(ge=2, le=LONGEST_ANSWER_BYTES)
 
 
 class Refused(ChildMessage):
@@ -63,7 +64,14 @@ class Refused(ChildMessage):
     text: str = Field(max_length=1000)
 
 
-Message = Ready | Failed | Wanted | Read | Refused | OutOfMemory
+class NoRoom(ChildMessage):
+    """The machine's folder for temporary files does not take what the child would write."""
+
+    kind: Literal["no_room"]
+    text: str = Field(max_length=1000)
+
+
+Message = Ready | Failed | Wanted | Read | Refused | NoRoom | OutOfMemory
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 Pages = tuple[Page, ...]
@@ -105,8 +113,8 @@ class LocalEngine:
         """The pages of a document of `size` bytes, as `headrace.providers.local.read_document` promises.
 
         Raises also ReadTimedOut and ReadOutOfMemory; UnreadableDocument where the document ends its
-        reader twice; StorageUnavailable where `read` gives fewer bytes than there are;
-        ConfigurationError where the child cannot start; and what `read` raises, unchanged.
+        reader twice; StorageUnavailable where `read` gives fewer bytes than there are, or this machine
+        has no room for the pages; ConfigurationError where the child cannot start; and what `read` raises, unchanged.
         """
         with self._lock:
             end = self._clock.monotonic() + self._whole_seconds
@@ -156,21 +164,21 @@ class LocalEngine:
         self._parts += 1
         if isinstance(answer, ReadOutOfMemory) or self._parts >= _PARTS_PER_CHILD:
             self._end_child()
-        if isinstance(answer, PermanentError):
+        if isinstance(answer, PermanentError | StorageUnavailable):
             raise answer
         return answer
 
     def _converse(
         self, child: ChildProcess[Message], order: Mapping[str, Any], read: RangeReader, size: int, end: float
-    ) -> Pages | PermanentError:
+    ) -> Pages | PermanentError | StorageUnavailable:
         """Give the child what it asks for until it answers: the pages, or why there are none."""
         deadline = min(end, self._clock.monotonic() + self._seconds)
         child.say(order, deadline)
         while True:
             match child.hear(deadline):
                 case Wanted(start=start, length=length):
-                    if start + length > size:
-                        raise ChildTalksNonsense("a request outside the document")
+                    if length > BLOCK_BYTES or start + length > size:
+                        raise ChildTalksNonsense("a request for more than a block, or outside the document")
                     asked_at = self._clock.monotonic()
                     data = _exactly(read, start, length)
                     # The store's time is not the document's fault.
@@ -180,6 +188,8 @@ class LocalEngine:
                     return _parsed(child.read(length, deadline))
                 case Refused(reason=reason, text=text):
                     return _REFUSALS[Reason(reason)](text)
+                case NoRoom(text=text):
+                    return StorageUnavailable(text)
                 case OutOfMemory():
                     return ReadOutOfMemory(
                         f"Reading the pages takes more than {self._memory_bytes // 1024**2} MB of memory. "

@@ -25,8 +25,9 @@ def read_document(
 
     Of a file no more is in memory than what these pages draw.
 
-    Raises NeedsOcr where a page is a picture, EncryptedDocument where a password is needed, and
-    UnreadableDocument where the document is damaged or has no such page.
+    Raises NeedsOcr where a page is a picture, EncryptedDocument where a password is needed,
+    UnreadableDocument where the document is damaged or has no such page, and StorageUnavailable where this
+    machine has no room for the file that the tables are found in.
     """
     with _one_at_a_time:
         document = open_document(pdf)

@@ -1,17 +1,24 @@
 """Finding grids on pages, by camelot's hybrid of ruled lines and aligned text."""
 
+import errno
 import logging
+import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from headrace.errors import StorageUnavailable, UnreadableDocument
 from headrace.prediction import Box
 from headrace.providers.local.grids import Grid, Square
 from headrace.providers.local.text_layer import PageText
+
+if TYPE_CHECKING:
+    from camelot.backends.base import ConversionBackend
 
 log = structlog.get_logger()
 
@@ -23,14 +30,15 @@ _POINTS_PER_INCH = 72
 
 @contextmanager
 def upright_copy(document: Any, pages: Sequence[PageText]) -> Iterator[Path]:
-    """A file that holds just these pages, text upright, cut to what is visible; gone afterwards.
+    """A file that holds just these pages, text upright, cut to what is visible; it ends with the block or the process.
 
-    PDFium writes it anew, so the finder meets neither passwords nor the damage that PDFium mended.
+    PDFium writes it anew, so the finder meets neither passwords nor the damage that PDFium mended. Raises
+    StorageUnavailable where this machine has no room for it, UnreadableDocument where it cannot be written.
     """
     import pypdfium2
 
-    with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-        path = Path(folder) / "pages.pdf"
+    with _nameless_file() as descriptor:
+        sink = _Sink(descriptor)
         copy = pypdfium2.PdfDocument.new()
         try:
             copy.import_pages(document, [page.number - 1 for page in pages])
@@ -39,10 +47,52 @@ def upright_copy(document: Any, pages: Sequence[PageText]) -> Iterator[Path]:
                 copy[index].set_mediabox(sheet.left, sheet.bottom, sheet.right, sheet.top)
                 copy[index].set_cropbox(sheet.left, sheet.bottom, sheet.right, sheet.top)
                 copy[index].set_rotation(sheet.turn)
-            copy.save(path)
+            copy.save(sink)
         finally:
             copy.close()
-        yield path
+        if sink.trouble is not None:
+            raise _trouble(sink.trouble) from sink.trouble
+        # The finder opens what it reads several times, by name; this is the name that only we can use.
+        yield Path(f"/dev/fd/{descriptor}")
+
+
+@contextmanager
+def _nameless_file() -> Iterator[int]:
+    """A file that a process which is killed leaves nothing of."""
+    try:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed below; what the block raises is not the disk's
+    except OSError as error:
+        raise _trouble(error) from error
+    with file:
+        yield file.fileno()
+
+
+class _Sink:
+    """Takes what PDFium writes, and keeps why it could not be: PDFium's callbacks lose what is raised in them."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.trouble: OSError | None = None
+
+    def write(self, piece: Any) -> None:
+        unwritten = memoryview(bytes(piece))
+        while unwritten and self.trouble is None:
+            try:
+                unwritten = unwritten[os.write(self._descriptor, unwritten) :]
+            except OSError as error:
+                self.trouble = error
+
+
+def _trouble(error: OSError) -> StorageUnavailable | UnreadableDocument:
+    if error.errno == errno.EFBIG:
+        return UnreadableDocument(
+            "Its pages, written apart, are longer than any page should be. Open it in a viewer and save it anew."
+        )
+    what = errno.errorcode.get(error.errno or 0, "an unknown fault")
+    return StorageUnavailable(
+        f"The folder for temporary files does not take the pages that are read ({what}). "
+        "Make room in it, or set TMPDIR to a larger one."
+    )
 
 
 def find_grids(path: Path, pages: Sequence[PageText]) -> Mapping[int, list[Grid]]:
@@ -60,8 +110,12 @@ def find_grids(path: Path, pages: Sequence[PageText]) -> Mapping[int, list[Grid]
 
 
 def _finder_tables(path: Path, position: int, page: PageText) -> Sequence[Any]:
+    from camelot.backends.image_conversion import BACKENDS
     from camelot.io import read_pdf
 
+    # camelot hands the hybrid neither a backend nor a resolution on, so it finds ours under its own one's name.
+    backends = cast("dict[str, Callable[[], ConversionBackend]]", BACKENDS)
+    backends["pdfium"] = partial(_drawing_backend(), _resolution(*page.sheet.size))
     # What they note about damaged pages quotes the document, whose text has no place in a log.
     for reader in ("camelot", "playa"):
         logging.getLogger(reader).setLevel(logging.CRITICAL)
@@ -70,9 +124,26 @@ def _finder_tables(path: Path, position: int, page: PageText) -> Sequence[Any]:
         pages=str(position),
         flavor="hybrid",
         suppress_stdout=True,
-        resolution=_resolution(*page.sheet.size),
     )
     return tables
+
+
+@cache
+def _drawing_backend() -> "Callable[[int], ConversionBackend]":
+    from camelot.backends.pdfium_backend import PdfiumBackend
+
+    class DrawingBackend(PdfiumBackend):
+        """camelot's own, but that it opens the file itself: pypdfium2 resolves a path, and ours leads to no name."""
+
+        def __init__(self, dots_an_inch: int) -> None:
+            self._dots_an_inch = dots_an_inch
+
+        def to_array(self, pdf_path: str, resolution: int | None = None, page: int = 1) -> Any:
+            with Path(pdf_path).open("rb") as file:
+                # pypdfium2 takes a file for a path.
+                return super().to_array(cast("str", file), resolution=resolution or self._dots_an_inch, page=page)
+
+    return DrawingBackend
 
 
 def _resolution(width: float, height: float) -> int:
