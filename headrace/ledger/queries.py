@@ -40,7 +40,7 @@ class Queries(Database):
                 *kind,
                 func.count().label("how_many"),
                 func.coalesce(func.sum(runs.c.pages), 0).label("pages"),
-                func.coalesce(func.sum(runs.c.cost), 0.0).label("cost"),
+                func.sum(runs.c.cost).label("cost"),
             )
             .join(documents, documents.c.id == runs.c.document_id)
             .where(*matching(filter))
@@ -49,7 +49,14 @@ class Queries(Database):
         )
         with self._reading() as connection:
             return [
-                Count(row.state, row.reason, row.route, row.how_many, int(row.pages), float(row.cost))
+                Count(
+                    row.state,
+                    row.reason,
+                    row.route,
+                    row.how_many,
+                    int(row.pages),
+                    None if row.cost is None else float(row.cost),
+                )
                 for row in connection.execute(query)
             ]
 

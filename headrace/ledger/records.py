@@ -227,14 +227,14 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Count:
-    """How many runs share a state, a reason and a route; their pages and cost together."""
+    """How many runs share a state, a reason and a route; their pages and cost together (None: no run has one)."""
 
     state: State
     reason: Reason | None
     route: str | None
     runs: int
     pages: int
-    cost: float
+    cost: float | None
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ class Installation:
         *,
         pages: int | None = None,
         detail: str = "",
+        cost: float | None = None,
     ) -> Run:
         """Let the document's latest run stand in this state, as a worker would leave it."""
         run = self.ledger.latest_run(document.id)
@@ -147,6 +148,8 @@ class Installation:
                 "pages": pages,
                 "pages_source": "walked",
             }
+        if cost is not None:
+            facts["cost"] = cost
         return self.ledger.advance(claim, Advance(state, reason, detail, facts=facts))
 
     def build_routes(self):

@@ -74,6 +74,21 @@ def test_what_is_not_parked_is_said_and_nothing_is_done(headrace, park, command)
     assert headrace.ledger.parked_ids() == [there]
 
 
+@pytest.mark.parametrize("command", [["show"], ["replay"], ["forget", "--yes"]], ids=" ".join)
+def test_the_beginning_of_an_id_is_enough_where_no_other_begins_so(headrace, park, command):
+    ids = [park(s3_message(s3_record("inbox", "local/a.pdf")), message=f"m{number}") for number in range(20)]
+    first = ids[0]
+    length = next(n for n in range(1, 17) if sum(one.startswith(first[:n]) for one in ids) == 1)
+    shared = next(one[0] for one in ids if sum(other.startswith(one[0]) for other in ids) > 1)
+    result = headrace("events", *command, shared)
+    assert result.exit_code == Exit.FAILED
+    assert f"ids of parked messages begin with {shared}; write more of the one you mean." in result.stderr
+    assert headrace("events", *command, "").exit_code == Exit.FAILED
+    assert len(headrace.ledger.parked_ids()) == 20
+    assert headrace("events", *command, first[:length]).exit_code == 0
+    assert (first in headrace.ledger.parked_ids()) == (command == ["show"])
+
+
 def test_replaying_records_what_a_route_takes_and_parks_no_longer_what_was_read_whole(headrace, park):
     park(s3_message(s3_record("inbox", "local/a+b.pdf"), s3_record("elsewhere", "c.pdf")))
     result = headrace("events", "replay", "--all")

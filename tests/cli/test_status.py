@@ -1,7 +1,9 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from headrace.ledger.parked import parked_event
 from headrace.states import Reason, State
 from workers.cli.exits import Exit
 
@@ -24,6 +26,27 @@ def test_counts_are_by_state_reason_and_route_and_the_reasons_are_explained(head
     shown = headrace("status").stdout
     assert "encrypted: The file opens only with a password" in shown
     assert "3 documents, 3 pages." in shown
+
+
+def test_no_cost_is_shown_where_none_is_known(headrace):
+    headrace.bring_to(headrace.drop("local/good.pdf"), State.EXPORTED, pages=3)
+    headrace.bring_to(headrace.drop("nanonets/paid.pdf"), State.SUBMITTED, pages=1, cost=0.25)
+    counted = json.loads(headrace("status", "--json").stdout)["counts"]
+    assert [count["cost"] for count in counted] == [None, 0.25]
+    lines = map(str.strip, headrace("status").stdout.splitlines())
+    free, paid = [line for line in lines if line.startswith(("exported", "submitted"))]
+    assert free.split()[-1] == "3"
+    assert paid.split()[-1] == "0.25"
+
+
+def test_parked_messages_are_told_below_the_totals(headrace):
+    assert "parked" not in headrace("status").stdout
+    for number in range(2):
+        headrace.ledger.park([parked_event("queue", str(number), b"{}", "It is no event.", datetime.now(UTC))])
+    assert headrace("status").stdout.endswith(
+        "2 messages of the queues are parked: `headrace events parked` says why.\n"
+    )
+    assert json.loads(headrace("status", "--json").stdout)["parked_messages"] == 2
 
 
 def test_runs_are_listed_by_what_narrows_them(headrace):

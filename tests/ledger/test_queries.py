@@ -34,8 +34,8 @@ def three(ledger, clock):
 def test_runs_are_counted_by_state_reason_and_route(ledger, three):
     assert sorted(ledger.counts(RunFilter()), key=lambda count: count.state) == [
         Count(State.EXPORTED, None, "invoices", 1, 5, 0.25),
-        Count(State.FAILED, Reason.UNREADABLE, None, 1, 0, 0.0),
-        Count(State.WAITING, None, "invoices", 1, 5, 0.0),
+        Count(State.FAILED, Reason.UNREADABLE, None, 1, 0, None),
+        Count(State.WAITING, None, "invoices", 1, 5, None),
     ]
 
 

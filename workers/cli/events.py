@@ -23,9 +23,11 @@ EPILOG = examples(
     ("This one is of no use to anybody.", "headrace events forget 3f786850e387550f"),
 )
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `headrace events parked` shows it.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="As `headrace events parked` shows it, or its beginning.")
+]
 IdsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="As `headrace events parked` shows it.")
+    list[str] | None, typer.Argument(metavar="[ID]...", help="As `headrace events parked` shows it, or its beginning.")
 ]
 
 events = typer.Typer(
@@ -83,7 +85,8 @@ def show(context: typer.Context, which: IdArgument, json: JsonOption = False) ->
 
     What a terminal would obey is written as an escape.
     """
-    event = _found(session_of(context).services.ledger, which)
+    ledger = session_of(context).services.ledger
+    event = _found(ledger, _whole(ledger, which))
     # Half of a surrogate pair, and a character that was cut, are no UTF-8.
     body = event.body.decode("utf-8", "backslashreplace")
     facts = {name: value for name, value in vars(event).items() if name != "body"}
@@ -119,9 +122,7 @@ def replay(
     if bool(which) == everything:
         raise typer.BadParameter("Name the messages, or say --all: one of the two.")
     services = session_of(context).services
-    ids = services.ledger.parked_ids() if everything else list(dict.fromkeys(which or ()))
-    if not everything:
-        _check_all(services.ledger, ids)
+    ids = services.ledger.parked_ids() if everything else _all_found(services.ledger, which or [])
     done = []
     for one in ids:
         event = services.ledger.parked_event(one)
@@ -145,7 +146,9 @@ def replay(
 )
 def forget(
     context: typer.Context,
-    which: Annotated[list[str], typer.Argument(metavar="ID...", help="As `headrace events parked` shows it.")],
+    which: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="As `headrace events parked` shows it, or its beginning.")
+    ],
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -155,8 +158,7 @@ def forget(
     """
     session = session_of(context)
     ledger = session.services.ledger
-    ids = list(dict.fromkeys(which))
-    _check_all(ledger, ids)
+    ids = _all_found(ledger, which)
     obtain(
         session,
         f"Remove {several(len(ids), 'message')} for good?",
@@ -179,10 +181,20 @@ def _found(ledger: "Ledger", which: str) -> "ParkedEvent":
     return event
 
 
-def _check_all(ledger: "Ledger", ids: list[str]) -> None:
-    """End the command, with nothing done, where one of these is not parked."""
-    for one in ids:
-        _found(ledger, one)
+def _all_found(ledger: "Ledger", which: list[str]) -> list[str]:
+    """The whole ids, each once; ends the command, with nothing done, where one of these is not parked."""
+    return list(dict.fromkeys(_found(ledger, _whole(ledger, one)).id for one in which))
+
+
+def _whole(ledger: "Ledger", which: str) -> str:
+    """The id that begins like this; as it was given where none does. Ends the command where several do."""
+    begun = [one for one in ledger.parked_ids() if which and one.startswith(which)]
+    if len(begun) > 1:
+        note(
+            f"headrace: {len(begun)} ids of parked messages begin with {shown(which)}; write more of the one you mean."
+        )
+        raise typer.Exit(Exit.FAILED)
+    return begun[0] if begun else which
 
 
 def _told(one: "Replayed") -> str:

@@ -73,12 +73,20 @@ def status(
 
 def _count(ledger: "Ledger", chosen: "RunFilter", *, json: bool) -> None:
     counts = ledger.counts(chosen)
+    parked = ledger.parked_count()
     if json:
-        say_json({"counts": [vars(count) for count in counts]})
+        say_json({"counts": [vars(count) for count in counts], "parked_messages": parked})
         return
-    if not counts:
+    if counts:
+        _tell_counts(counts)
+    else:
         say("No document has been recorded yet.")
-        return
+    if parked:
+        are = "is" if parked == 1 else "are"
+        say(f"{several(parked, 'message')} of the queues {are} parked: `headrace events parked` says why.")
+
+
+def _tell_counts(counts: "list[Count]") -> None:
     say_table(
         ("state", "reason", "route", "runs", "pages", "cost"),
         [(c.state, c.reason, c.route, c.runs, c.pages, c.cost) for c in counts],
