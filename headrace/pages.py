@@ -1,6 +1,7 @@
 """A document's bytes -> how many pages it has."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import BinaryIO, cast
 
@@ -10,7 +11,7 @@ from headrace.media import SNIFFED_BYTES, media_type
 from headrace.page_count import PageCount
 from headrace.page_tree import Walk
 from headrace.pdf_pages import walk_in_blocks, walk_whole
-from headrace.picture_pages import READ_WHOLE, read_picture
+from headrace.picture_pages import READ_WHOLE, Picture, read_picture
 from headrace.ranges import BudgetSpent, RangedFile, RangeReader
 
 
@@ -28,8 +29,8 @@ def count_pages(
     within `BUDGET`, and within `LARGER_BUDGET` where a PDF is damaged, lies, declares more than
     `most_pages`, or shows no page before, and for a picture. `copy` gives the whole document as a
     file, and is asked once at most, for a larger one of up to `MOST_COPIED_BYTES` that cannot be
-    read in blocks; without it that one is refused. What `read` raises should not be an
-    Exception: the libraries take those for damage.
+    read in blocks, or not to its end; without it the former is refused, and of the latter a lower
+    bound told. What `read` raises should not be an Exception: the libraries take those for damage.
 
     Raises EmptyDocument, UnsupportedType, EncryptedDocument, UnreadableDocument, NoPages; and
     MemoryError, where the document needs more than there is.
@@ -44,7 +45,7 @@ def count_pages(
         else:
             walk = walk_in_blocks(file, copy, most_pages=most_pages, passwords=passwords)
         return _count_of(walk, kind, most_pages)
-    return _count_picture(copy() if copy is not None and kind in READ_WHOLE else file, kind, size, most_pages)
+    return _count_of_picture(_read_picture(file, copy, kind, size, most_pages), kind, most_pages)
 
 
 def _open(read: RangeReader, size: int) -> BytesIO | RangedFile:
@@ -72,15 +73,26 @@ def _count_of(walk: Walk, kind: str, most_pages: int) -> PageCount:
     raise NoPages("The PDF opens and has no page. Look at how it was made, and drop it again.")
 
 
-def _count_picture(file: BinaryIO | RangedFile, kind: str, size: int, most_pages: int) -> PageCount:
+def _read_picture(
+    file: BytesIO | RangedFile, copy: Callable[[], BinaryIO] | None, kind: str, size: int, most_pages: int
+) -> Picture:
+    """What is found in blocks, where that decides the count; else in the copy."""
     if isinstance(file, RangedFile):
         file.budget = LARGER_BUDGET
-    try:
-        picture = read_picture(cast("BinaryIO", file), kind, most_pages)
-    except BudgetSpent:
+    found = Picture(ended=False)
+    if copy is None or kind not in READ_WHOLE:
+        with suppress(BudgetSpent):
+            found = read_picture(cast("BinaryIO", file), kind, most_pages)
+    if copy is not None and not found.ended:
+        return read_picture(copy(), kind, most_pages)
+    if found.reached == 0:
         raise UnreadableDocument(
             f"A page of the picture begins later than counting reads: it has {size // 1024**2} MB. "
             "Make it smaller and drop it again."
-        ) from None
+        )
+    return found
+
+
+def _count_of_picture(picture: Picture, kind: str, most_pages: int) -> PageCount:
     at_least = picture.reached > most_pages or not picture.ended
     return PageCount(picture.reached, "walked", kind, at_least=at_least, rotated=picture.rotated)

@@ -64,7 +64,8 @@ def walk_in_blocks(
     file.budget = LARGER_BUDGET
     walk = read_pages(opened, most_pages=most_pages, passwords=passwords, strict=True)
     if walk.reached > 0:
-        return walk
+        decided = walk.ended or walk.is_plausible or walk.reached > most_pages or mended.ended
+        return walk if decided else _better(walk, mend)
     if not mended.ended:
         mended = mend()
     if mended.reached > 0:
@@ -84,14 +85,17 @@ def _first_that_reaches(way: Callable[[], Walk], last: Callable[[], Walk]) -> Wa
 
 
 def _better(walk: Walk, other_way: Callable[[], Walk]) -> Walk:
-    """The walk, unless another one reaches more; what speaks against the other is nothing against this one."""
+    """The walk, unless another one reaches more, or as much and its end.
+
+    What speaks against the other is nothing against this one.
+    """
     try:
         other = other_way()
     except PermanentError:
         if walk.reached > 0:
             return walk
         raise
-    return other if other.reached > walk.reached else walk
+    return other if (other.reached, other.ended) > (walk.reached, walk.ended) else walk
 
 
 def _has_its_end(file: BytesIO | RangedFile) -> bool:

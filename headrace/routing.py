@@ -8,9 +8,10 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from headrace.document import Document
-from headrace.errors import DocumentTooLarge, DocumentTooLong, NoPages, NoRoute
+from headrace.errors import DocumentTooLarge, DocumentTooLong, NoPages, NoRoute, UnreadableDocument
 from headrace.key_pattern import names_in
 from headrace.labels import LabelRule
+from headrace.page_count import PageCount
 from headrace.polling import PollSchedule
 from headrace.states import Mode
 
@@ -180,6 +181,21 @@ def page_numbers(pages: int, route: Route) -> tuple[int, ...]:
 def pages_sent(pages: int, route: Route) -> int:
     """How many pages the provider is to read, and charges for, of a document that has so many; raises NoPages."""
     return len(page_numbers(pages, route)) or pages
+
+
+def refuse_lower_bound(count: PageCount, route: Route) -> None:
+    """Refuse a document of which only a lower bound is known: no limit could be kept, and no page numbers be trusted.
+
+    DocumentTooLong where the bound breaks the limit, else UnreadableDocument.
+    """
+    if not count.at_least:
+        return
+    if count.pages > route.most_pages:
+        raise DocumentTooLong(count.pages, most=route.most_pages, at_least=True)
+    raise UnreadableDocument(
+        f"The document has at least {count.pages} pages; how many more is not known, because the last ones lie beyond "
+        "what counting reads. Nothing is sent, for what it would cost is not known. Save it anew, or split it."
+    )
 
 
 def pages_missing(answered: Collection[int], walked: int | None, route: Route) -> tuple[int, ...]:

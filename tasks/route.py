@@ -18,7 +18,7 @@ from headrace.errors import (
 from headrace.ledger.records import Advance
 from headrace.page_count import PageCount
 from headrace.preparation import preparation_for
-from headrace.routing import Route, choose_mode, choose_route, refuse_large
+from headrace.routing import Route, choose_mode, choose_route, refuse_large, refuse_lower_bound
 from headrace.states import Mode, Reason, State
 from headrace.storage.source import StoredSource, head_of
 from tasks.hints import ROUTE
@@ -73,6 +73,7 @@ def _counted(held: Held, chosen: Route) -> dict[str, Any]:
     count = _count(services, seen, head.size, chosen)
     capabilities = services.provider(chosen.lane).capabilities
     preparation = preparation_for(count, chosen, capabilities)
+    refuse_lower_bound(count, chosen)
     mode = choose_mode(count.pages, chosen) if capabilities.asynchronous else _within_limit(count, chosen)
     log.info(
         "document routed",
@@ -85,7 +86,7 @@ def _counted(held: Held, chosen: Route) -> dict[str, Any]:
     return {
         "pages": count.pages,
         "pages_source": count.source,
-        "walked_pages": count.pages if count.source == "walked" and not count.at_least else None,
+        "walked_pages": count.pages if count.source == "walked" else None,
         "media_type": count.media_type,
         "preparation": preparation,
         "mode": mode,

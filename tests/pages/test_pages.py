@@ -1,4 +1,5 @@
 from contextlib import suppress
+from io import BytesIO
 
 import pikepdf
 import pytest
@@ -260,6 +261,12 @@ def test_beyond_the_larger_budget_the_best_word_there_is_stands(declared, expect
         assert 100 < counted.pages < 300
     else:
         assert counted == expected
+
+
+def test_beyond_the_larger_budget_a_copy_tells_what_a_wrong_word_does_not():
+    document = scattered_pdf(300, declared=3)
+    counted = count_pages(CountingReader(document), len(document), most_pages=500, copy=lambda: BytesIO(document))
+    assert counted == PageCount(300, "walked", "application/pdf")
 
 
 def test_a_large_pdf_with_a_broken_index_is_mended_within_the_larger_budget():

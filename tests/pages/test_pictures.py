@@ -76,6 +76,33 @@ def test_a_large_tiff_is_counted_in_blocks():
     assert reader.bytes < len(document) / 2
 
 
+_SCATTERED_TIFF = make_picture("TIFF", 300, size=(200, 200))
+
+
+@pytest.mark.parametrize(("most_pages", "counted", "at_least"), [(500, 300, False), (260, 261, True)])
+def test_a_tiff_with_more_pages_than_blocks_reach_is_counted_from_a_copy(most_pages, counted, at_least):
+    reader, copies = CountingReader(_SCATTERED_TIFF), []
+
+    def copy():
+        copies.append(1)
+        return BytesIO(_SCATTERED_TIFF)
+
+    found = count_pages(reader, len(_SCATTERED_TIFF), most_pages=most_pages, copy=copy)
+    assert found == PageCount(counted, "walked", "image/tiff", at_least)
+    assert (reader.bytes <= LARGER_BUDGET.bytes, len(copies)) == (True, 1)
+
+
+def test_without_a_copy_only_a_lower_bound_of_them_is_known():
+    found = count_pages(CountingReader(_SCATTERED_TIFF), len(_SCATTERED_TIFF), most_pages=500)
+    assert found.at_least
+    assert 200 < found.pages < 300
+
+
+def test_a_tiff_whose_limit_blocks_reach_needs_no_copy():
+    found = count_pages(CountingReader(_SCATTERED_TIFF), len(_SCATTERED_TIFF), most_pages=100, copy=pytest.fail)
+    assert found == PageCount(101, "walked", "image/tiff", at_least=True)
+
+
 def test_a_tiff_whose_pages_form_a_loop_ends():
     document = bytearray(make_picture("TIFF", 2))
     with Image.open(BytesIO(document)) as picture:

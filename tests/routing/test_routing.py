@@ -3,8 +3,17 @@
 import pytest
 
 from headrace.document import Document
-from headrace.errors import DocumentTooLarge, DocumentTooLong, NoPages, NoRoute
-from headrace.routing import Route, choose_mode, choose_route, page_numbers, pages_sent, refuse_large
+from headrace.errors import DocumentTooLarge, DocumentTooLong, NoPages, NoRoute, UnreadableDocument
+from headrace.page_count import PageCount
+from headrace.routing import (
+    Route,
+    choose_mode,
+    choose_route,
+    page_numbers,
+    pages_sent,
+    refuse_large,
+    refuse_lower_bound,
+)
 from headrace.states import Mode
 
 
@@ -41,6 +50,18 @@ def test_a_route_without_sync_pages_sends_all_async():
 def test_one_page_past_the_limit_is_refused_with_a_remedy():
     with pytest.raises(DocumentTooLong, match="21 pages; the route accepts at most 20"):
         choose_mode(21, ROUTE)
+
+
+def bound(pages: int, *, at_least: bool) -> PageCount:
+    return PageCount(pages, "walked", "image/tiff", at_least=at_least)
+
+
+def test_a_lower_bound_passes_no_limit():
+    refuse_lower_bound(bound(20, at_least=False), ROUTE)
+    with pytest.raises(DocumentTooLong, match="at least 21 pages; the route accepts at most 20"):
+        refuse_lower_bound(bound(21, at_least=True), ROUTE)
+    with pytest.raises(UnreadableDocument, match="at least 20 pages; how many more is not known"):
+        refuse_lower_bound(bound(20, at_least=True), ROUTE)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from headrace.errors import NotSent, RateLimited, StorageUnavailable, UnreadableDocument
 from headrace.ledger.records import RunFilter
+from headrace.page_count import PageCount
 from headrace.providers.local import LocalProvider
 from headrace.states import Mode, Preparation, Reason, State, SubmissionState
 from tests.memory_store import InMemoryStore
@@ -344,3 +345,26 @@ def test_the_text_alone_is_asked_for_sync_however_long_the_document(world_of, pr
     world.deliver_all()
     (request,) = provider.requests
     assert (request.text_only, request.mode, request.model) == (True, Mode.SYNC, "")
+
+
+# A count that is only a lower bound.
+
+
+class BoundedCounter:
+    """Finds so many pages, and not whether there are more."""
+
+    def count(self, *_, **__):
+        return PageCount(5, "walked", "application/pdf", at_least=True)
+
+
+@pytest.mark.parametrize("chosen", [(), (1, 9), (9,)])
+@pytest.mark.parametrize(("most_pages", "reason"), [(4, Reason.TOO_LONG), (5, Reason.UNREADABLE)])
+def test_a_document_of_unknown_length_is_not_sent(world_of, provider, chosen, most_pages, reason):
+    world = world_of(PAID.model_copy(update={"most_pages": most_pages, "pages_to_process": chosen}))
+    world.counter = BoundedCounter()
+    run = world.drop("paid/a.pdf", make_pdf(9))
+    world.deliver_all()
+    failed = world.ledger.run(run)
+    assert (failed.state, failed.reason) == (State.FAILED, reason)
+    assert "at least 5 pages" in failed.detail
+    assert_nothing_was_begun(world, run, provider)
