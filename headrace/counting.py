@@ -8,12 +8,12 @@ from typing import Self
 import structlog
 from pydantic import SecretStr
 
-from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory, Ready
+from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
+from headrace.child_start import started
 from headrace.clock import Clock, SystemClock
 from headrace.counting_conversation import Answer, Conversation, Question
 from headrace.counting_process import Counted, CountingProcess, Refused, child_command
 from headrace.errors import (
-    ConfigurationError,
     CountOutOfMemory,
     CountTimedOut,
     EmptyDocument,
@@ -80,8 +80,9 @@ class PageCounter:
         The child is told the passwords through its pipe, and nobody else.
 
         Raises also CountTimedOut and CountOutOfMemory; UnreadableDocument where the document
-        ends its reader twice; StorageUnavailable where `read` gives fewer bytes than there are;
-        ConfigurationError where the child cannot start; and what `read` raises, unchanged.
+        ends its reader twice; StorageUnavailable where `read` gives fewer bytes than there are, or where
+        this machine has no room for a copy that is needed; ConfigurationError where the child cannot
+        start, TransientError where it cannot now; and what `read` raises, unchanged.
         """
         with self._lock:
             try:
@@ -148,23 +149,12 @@ class PageCounter:
         if self._child is not None:
             return self._child
         self._documents = 0
-        found = ""
-        try:
-            self._child = CountingProcess(self._command, self._clock)
-            message = self._child.hear(self._clock.monotonic() + _START_SECONDS)
-            if not isinstance(message, Ready):
-                found = getattr(message, "text", message.kind)
-        except (ChildDied, ChildTooSlow, ChildTalksNonsense, OSError) as error:
-            found = f"{type(error).__name__} {error}".strip()
-        except BaseException:
-            self._end_child()
-            raise
-        if found or self._child is None:
-            self._end_child()
-            raise ConfigurationError(
-                f"The process that counts pages does not start ({found}). It may use "
-                f"{self._memory_bytes // 1024**2} MB of memory; give it more, or mend the installation."
-            )
+        self._child = started(
+            lambda: CountingProcess(self._command, self._clock),
+            lambda: self._clock.monotonic() + _START_SECONDS,
+            "The process that counts pages",
+            self._memory_bytes,
+        )
         return self._child
 
     def _end_child(self) -> None:

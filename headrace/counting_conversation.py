@@ -44,7 +44,7 @@ class Conversation:
             return self._converse()
         finally:
             if not self._copies_left:
-                self._child.copy.clear()
+                self._child.clear_copy()
 
     def _converse(self) -> Answer:
         self._child.say(
@@ -83,10 +83,10 @@ class Conversation:
         self._copies_left -= 1
         size = self._question.size
         with self._time_of_the_store():
-            self._child.copy.fill(
+            descriptor = self._child.fill_copy(
                 self._read(start, min(WHOLE_BYTES, size - start)) for start in range(0, size, WHOLE_BYTES)
             )
-        self._child.say({"descriptor": self._child.copy.descriptor}, self._deadline)
+        self._child.say({"descriptor": descriptor}, self._deadline)
 
     def _read(self, start: int, length: int) -> bytes:
         data = self._question.read(start, length)

@@ -1,13 +1,14 @@
 """What the page counter and its child say to each other, and how the child is started."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from headrace.child_process import ChildMessage, ChildProcess, Failed, OutOfMemory, Ready, Wanted
 from headrace.clock import Clock
+from headrace.errors import StorageUnavailable
 from headrace.spooled_copy import SpooledCopy
 
 
@@ -47,17 +48,41 @@ def child_command(memory_bytes: int, seconds: float) -> list[str]:
 
 
 class CountingProcess(ChildProcess[Message]):
-    """One child that counts, and `copy`, a file that it can read and we can fill."""
+    """One child that counts, and a file that it can read and we can fill.
+
+    Few documents need the file, so a child also works where this machine has no room for one.
+    """
 
     def __init__(self, command: Sequence[str], clock: Clock) -> None:
-        self.copy = SpooledCopy()
+        self._copy: SpooledCopy | None = None
+        self._no_copy: StorageUnavailable | None = None
         try:
-            super().__init__(command, clock, _MESSAGES, files=[self.copy.descriptor])
+            self._copy = SpooledCopy()
+        except StorageUnavailable as error:
+            self._no_copy = error
+        try:
+            super().__init__(command, clock, _MESSAGES, files=[] if self._copy is None else [self._copy.descriptor])
         except BaseException:
-            self.copy.close()
+            self._close_copy()
             raise
+
+    def fill_copy(self, pieces: Iterable[bytes]) -> int:
+        """The child's descriptor of the file, with these pieces in it; StorageUnavailable where it takes them not."""
+        if self._copy is None:
+            raise StorageUnavailable(str(self._no_copy)) from self._no_copy
+        self._copy.fill(pieces)
+        return self._copy.descriptor
+
+    def clear_copy(self) -> None:
+        """Give the disk back what the file holds."""
+        if self._copy is not None:
+            self._copy.clear()
 
     def kill(self) -> None:
         """End it at once, whatever it does."""
         super().kill()
-        self.copy.close()
+        self._close_copy()
+
+    def _close_copy(self) -> None:
+        if self._copy is not None:
+            self._copy.close()

@@ -50,9 +50,18 @@ def pdf_name(name: str) -> str:
 def nameless_file() -> Iterator[IO[bytes]]:
     """A file that nobody else can open and that ends with the block; StorageUnavailable where there is no room."""
     with disk_troubles():
-        file = TemporaryFile()  # noqa: SIM115  closed below; what the block raises is not the disk's
+        # Unbuffered, so that closing it has nothing left to write, and to fail at.
+        file = TemporaryFile(buffering=0)  # noqa: SIM115  closed below; what the block raises is not the disk's
     with file:
         yield file
+
+
+def write_all(file: IO[bytes], piece: bytes) -> None:
+    """Write these bytes to a file without a buffer; StorageUnavailable where there is no room for them."""
+    unwritten = memoryview(piece)
+    with disk_troubles():
+        while unwritten:
+            unwritten = unwritten[os.write(file.fileno(), unwritten) :]
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from typing import IO, NamedTuple, NoReturn
 import structlog
 from pydantic import SecretStr
 
-from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory, Ready
+from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
+from headrace.child_start import started
 from headrace.clock import Clock, SystemClock
 from headrace.errors import (
-    ConfigurationError,
     DocumentTooLarge,
     EncryptedDocument,
     NotSent,
@@ -20,7 +20,7 @@ from headrace.errors import (
     TransientError,
     UnreadableDocument,
 )
-from headrace.prepared_copy import PreparedCopy, disk_trouble, disk_troubles, nameless_file, pdf_name
+from headrace.prepared_copy import PreparedCopy, disk_trouble, disk_troubles, nameless_file, pdf_name, write_all
 from headrace.preparing_process import CHILD, Message, Prepared, PreparingProcess, Refused
 from headrace.providers import Source
 from headrace.states import Preparation
@@ -53,7 +53,8 @@ class Preparer:
 
     A child process of its own makes each copy, in `memory_bytes` of address space and `seconds`. It has no
     credentials and no environment: it is given two files without a name, and through its pipe the passwords.
-    The original must be fetched within `fetch_seconds`. `child` replaces the command of the child in tests.
+    Nothing is fetched before there is a place, for which `wait_seconds` are waited; then the original must come
+    within `fetch_seconds`. `child` replaces the command of the child in tests.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Preparer:
         seconds: float = 60,
         fetch_seconds: float = 100,
         at_once: int = 2,
-        wait_seconds: float = 30,
+        wait_seconds: float = 1,
         clock: Clock = _SYSTEM_CLOCK,
         child: Sequence[str] = CHILD,
     ) -> None:
@@ -85,11 +86,12 @@ class Preparer:
 
         Raises EncryptedDocument where no password opens the document (any more), UnreadableDocument and
         DocumentTooLarge where there can be no copy, NotSent where the original comes too slowly, TransientError
-        where this machine has no room for one now, ConfigurationError where the child does not start; and what
-        `source.chunks` raises.
+        where this machine has no room for one now or cannot start the child now, ConfigurationError where it never
+        does; and what `source.chunks` raises.
         """
         with nameless_file() as copy:
-            with nameless_file() as original:
+            # Without a place nothing is fetched: the thread is free again for a document that needs no copy.
+            with self._place(), nameless_file() as original:
                 self._fetch(source, original)
                 order = _Order(
                     preparation,
@@ -99,8 +101,7 @@ class Preparer:
                     copy,
                     source.size * _TIMES_LARGER + _BYTES_LARGER,
                 )
-                with self._place():
-                    made = self._made(order)
+                made = self._made(order)
             if pages is not None and made != pages:
                 raise UnreadableDocument(
                     f"The document was counted to have {pages} pages, and {_COPY[preparation]} has {made}: "
@@ -120,12 +121,9 @@ class Preparer:
                     f"The bucket gave {fetched} of {source.size} bytes in {self._fetch_seconds:g} seconds, "
                     "so no copy could be prepared."
                 )
-            with disk_troubles():
-                original.write(piece)
+            write_all(original, piece)
         if fetched != source.size:
             raise StorageUnavailable(f"The object store gave {fetched} bytes of an object of {source.size}.")
-        with disk_troubles():
-            original.flush()
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -179,8 +177,8 @@ class Preparer:
             child.kill()
 
     def _started(self, order: _Order) -> PreparingProcess:
-        try:
-            child = PreparingProcess(
+        return started(
+            lambda: PreparingProcess(
                 self._child,
                 self._clock,
                 order.preparation,
@@ -189,22 +187,11 @@ class Preparer:
                 most_bytes=order.most_bytes,
                 original=order.original.fileno(),
                 copy=order.copy.fileno(),
-            )
-        except OSError as error:
-            raise self._does_not_start(f"{type(error).__name__} {error}") from error
-        try:
-            message = child.hear(self._clock.monotonic() + _START_SECONDS)
-            found = "" if isinstance(message, Ready) else getattr(message, "text", message.kind)
-        except (ChildDied, ChildTooSlow, ChildTalksNonsense) as error:
-            # Nothing of the document was read yet.
-            found = f"{type(error).__name__} {error}".strip()
-        except BaseException:
-            child.kill()
-            raise
-        if found:
-            child.kill()
-            raise self._does_not_start(found)
-        return child
+            ),
+            lambda: self._clock.monotonic() + _START_SECONDS,
+            "The process that prepares copies",
+            self._memory_bytes,
+        )
 
     def _refuse(self, order: _Order, answer: Refused) -> NoReturn:
         match answer.why:
@@ -225,12 +212,6 @@ class Preparer:
 
     def _too_slow(self, order: _Order) -> UnreadableDocument:
         return _unreadable(order, f"it takes longer than {self._seconds:g} seconds")
-
-    def _does_not_start(self, found: str) -> ConfigurationError:
-        return ConfigurationError(
-            f"The process that prepares copies does not start ({found}). It may use "
-            f"{self._memory_bytes // 1024**2} MB of memory; mend the installation, then retry."
-        )
 
 
 def _unreadable(order: _Order, why: str) -> UnreadableDocument:

@@ -9,14 +9,23 @@ from headrace.errors import StorageUnavailable
 
 
 class SpooledCopy:
-    """The file, empty at first. It ends with the processes that hold it, however they end."""
+    """The file, empty at first. It ends with the processes that hold it, however they end.
+
+    Raises StorageUnavailable where this machine's folder for temporary files takes none.
+    """
 
     def __init__(self) -> None:
-        self._writing, name = tempfile.mkstemp(prefix="headrace-")
         try:
-            self.descriptor = os.open(name, os.O_RDONLY)
-        finally:
-            os.unlink(name)  # noqa: PTH108  it came as text
+            self._writing, name = tempfile.mkstemp(prefix="headrace-")
+            try:
+                self.descriptor = os.open(name, os.O_RDONLY)
+            except OSError:
+                os.close(self._writing)
+                raise
+            finally:
+                os.unlink(name)  # noqa: PTH108  it came as text
+        except OSError as error:
+            raise _not_taken(error) from error
 
     """`descriptor` is for the child: it reads, and cannot write."""
 
@@ -28,10 +37,7 @@ class SpooledCopy:
                 while unwritten:
                     unwritten = unwritten[os.write(self._writing, unwritten) :]
             except OSError as error:
-                raise StorageUnavailable(
-                    f"The folder for temporary files ({tempfile.gettempdir()}) does not take a copy of the document: "
-                    f"{error.strerror}. Make room in it, or set TMPDIR to a larger one."
-                ) from error
+                raise _not_taken(error) from error
 
     def clear(self) -> None:
         """Give the disk back what it holds."""
@@ -43,3 +49,10 @@ class SpooledCopy:
         for descriptor in (self._writing, self.descriptor):
             with suppress(OSError):
                 os.close(descriptor)
+
+
+def _not_taken(error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"The folder for temporary files does not take a copy of the document: {error.strerror}. "
+        "Make room in it, or set TMPDIR to a larger one."
+    )

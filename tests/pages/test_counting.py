@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES
+from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.counting import PageCounter
 from headrace.counting_process import child_command
 from headrace.errors import (
@@ -19,6 +20,7 @@ from headrace.errors import (
     DocumentReplaced,
     EncryptedDocument,
     StorageUnavailable,
+    TransientError,
     UnreadableDocument,
 )
 from headrace.page_count import PageCount
@@ -266,6 +268,41 @@ def test_too_little_memory_to_start_is_told_as_such():
         PageCounter(memory_bytes=24 * MEGABYTE) as c,
     ):
         count(c, make_pdf(1))
+
+
+@pytest.mark.parametrize(
+    ("number", "refusal"), [(signal.SIGKILL, TransientError), (signal.SIGSEGV, ConfigurationError)]
+)
+def test_a_child_that_is_killed_at_its_start_may_start_later_but_not_one_that_crashes(number, refusal):
+    command = [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)})"]
+    with PageCounter(command=command) as counter, pytest.raises(refusal, match=f"ChildDied {int(number)}"):
+        count(counter, make_pdf(1))
+    assert counter.child_pid is None
+
+
+def test_a_machine_without_open_files_left_is_asked_again():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with PageCounter() as counter:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())), limits[1]))
+        try:
+            with pytest.raises(TransientError, match="Too many open files"):
+                count(counter, make_pdf(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert count(counter, make_pdf(1)).pages == 1
+
+
+def test_a_machine_without_a_folder_for_temporary_files_counts_what_needs_no_copy(monkeypatch):
+    large = b"%PDF-1.7\n" + bytes(WHOLE_BYTES)
+    with PageCounter() as counter:
+        with monkeypatch.context() as away:
+            away.setattr("tempfile.tempdir", "/no/such/folder")
+            assert count(counter, make_pdf(2)).pages == 2
+            with pytest.raises(StorageUnavailable, match="TMPDIR"):
+                count(counter, large)
+        # Once it is there again, so is the copy.
+        with pytest.raises(UnreadableDocument):
+            count(counter, large)
 
 
 def test_a_child_that_cannot_be_started_is_told_as_such():

@@ -1,6 +1,7 @@
 """Copies are made in a process that can be killed, and are gone when they were used."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -175,6 +176,16 @@ def test_a_folder_of_temporary_files_that_is_not_there_is_the_machines_trouble(m
         copy_of(Preparer(), HeldSource(LOCKED))
 
 
+def test_a_disk_without_room_for_the_original_is_the_machines_trouble():
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(StorageUnavailable, match=r"EFBIG.*TMPDIR"):
+            copy_of(Preparer(), HeldSource(LOCKED))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 # A child that dies, hangs, or was taken over by what it reads.
 
 _PREAMBLE = """
@@ -280,6 +291,20 @@ say({{"kind": "prepared", "pages": 3}})
     assert SECRET.get_secret_value().encode() not in seen.read_bytes()
     # Its two pipes, a stderr that leads nowhere, the two files, and the folder that it looks at.
     assert int((tmp_path / "files").read_text()) == 6
+
+
+def test_nothing_is_fetched_before_there_is_a_place():
+    def fetched():
+        pytest.fail("fetched")
+
+    with pytest.raises(TransientError, match="turn comes later"):
+        copy_of(Preparer(at_once=0, wait_seconds=0), HeldSource(LOCKED, before=fetched))
+
+
+def test_a_machine_that_cannot_start_the_child_now_is_asked_again():
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    with pytest.raises(TransientError, match=r"could not be started \(ChildDied 9\)"):
+        copy_of(Preparer(child=killed), HeldSource(LOCKED))
 
 
 def test_no_more_copies_are_prepared_at_once_than_may_be(tmp_path):

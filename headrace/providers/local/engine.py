@@ -20,9 +20,9 @@ from headrace.child_process import (
     Ready,
     Wanted,
 )
+from headrace.child_start import started
 from headrace.clock import Clock, SystemClock
 from headrace.errors import (
-    ConfigurationError,
     EncryptedDocument,
     NeedsOcr,
     PermanentError,
@@ -114,7 +114,8 @@ class LocalEngine:
 
         Raises also ReadTimedOut and ReadOutOfMemory; UnreadableDocument where the document ends its
         reader twice; StorageUnavailable where `read` gives fewer bytes than there are, or this machine
-        has no room for the pages; ConfigurationError where the child cannot start; and what `read` raises, unchanged.
+        has no room for the pages; ConfigurationError where the child cannot start, TransientError where
+        it cannot now; and what `read` raises, unchanged.
         """
         with self._lock:
             end = self._clock.monotonic() + self._whole_seconds
@@ -202,23 +203,12 @@ class LocalEngine:
         if self._child is not None:
             return self._child
         self._parts = 0
-        found = ""
-        try:
-            self._child = ChildProcess(self._command, self._clock, _MESSAGES)
-            message = self._child.hear(end)
-            if not isinstance(message, Ready):
-                found = getattr(message, "text", message.kind)
-        except (ChildDied, ChildTooSlow, ChildTalksNonsense, OSError) as error:
-            found = f"{type(error).__name__} {error}".strip()
-        except BaseException:
-            self._end_child()
-            raise
-        if found or self._child is None:
-            self._end_child()
-            raise ConfigurationError(
-                f"The process of the local engine does not start ({found}). It may use "
-                f"{self._memory_bytes // 1024**2} MB of memory; give the machine more, or mend the installation."
-            )
+        self._child = started(
+            lambda: ChildProcess(self._command, self._clock, _MESSAGES),
+            lambda: end,
+            "The process of the local engine",
+            self._memory_bytes,
+        )
         return self._child
 
     def _end_child(self) -> None:
