@@ -88,10 +88,39 @@ def test_a_store_that_is_away_is_a_code_of_its_own(command):
 def test_the_simulators_options_are_its_own(command):
     result = command("simulate", "--help")
     assert result.returncode == 0
-    assert "examples:" in result.stdout
-    assert (
-        "--port" in result.stdout.partition("examples:")[2].partition("usage")[2] or "--async-seconds" in result.stdout
+    assert "--async-seconds" in result.stdout
+    # One page: the simulator's.
+    assert [result.stdout.lower().count(word) for word in ("usage:", "\nexamples:")] == [1, 1]
+
+
+def test_the_command_line_starts_as_a_module_too(command):
+    line = [sys.executable, "-m", "workers.cli.main", "--help"]
+    done = subprocess.run(
+        line, env=command.environ, cwd=command.folder, capture_output=True, text=True, timeout=60, check=True
     )
+    assert "examples:" in done.stdout
+
+
+def test_the_local_stacks_store_that_is_down_is_told_to_be_started(tmp_path):
+    command = Command(tmp_path, {})
+    (tmp_path / "headrace.toml").write_text(ROUTES)
+    (tmp_path / "a.pdf").write_bytes(b"%PDF")
+    (tmp_path / "data").mkdir()
+    environment = {
+        "HEADRACE_BROKER_URL": "redis://127.0.0.1:1/0",
+        "HEADRACE_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db",
+        "HEADRACE_S3_ENDPOINT": "http://127.0.0.1:1",
+        "HEADRACE_S3_ACCESS_KEY_ID": "id",
+        "HEADRACE_S3_SECRET_ACCESS_KEY": "word",
+        "NANONETS_API_KEY": "simulated",
+    }
+    (tmp_path / "data" / "stack.json").write_text(json.dumps({"secrets": {}, "environment": environment}))
+    away = command("drop", "a.pdf", "s3://inbox/local/")
+    assert away.returncode == 4, away.stderr
+    assert "start `headrace run`" in away.stderr
+    theirs = command("drop", "a.pdf", "s3://inbox/local/", **environment)
+    assert theirs.returncode == 4, theirs.stderr
+    assert "start `headrace run`" not in theirs.stderr
 
 
 def test_a_pipe_that_closes_early_is_no_error_of_ours(command):

@@ -8,9 +8,10 @@ import structlog
 import typer
 from typer.core import TyperGroup
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, StorageUnavailable
 from workers.cli.exits import Exit, exit_for
 from workers.cli.output import note, shown
+from workers.cli.session import Session
 
 if TYPE_CHECKING:
     from typer.models import Context
@@ -27,6 +28,10 @@ class Commands(TyperGroup):
         except HeadraceError as error:
             for line in str(error).splitlines():
                 note(f"headrace: {shown(line)}")
+            if isinstance(error, StorageUnavailable) and isinstance(ctx.obj, Session) and ctx.obj.has_stacks_store:
+                note(
+                    "headrace: It is the local stack's own store, which is not up: start `headrace run`, and try again."
+                )
             _log(error)
             raise typer.Exit(exit_for(error)) from error
         except KeyboardInterrupt as error:

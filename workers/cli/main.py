@@ -56,7 +56,6 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("migrate", epilog=migrate.EPILOG)(migrate.migrate)
 app.command(
     "simulate",
-    epilog=simulate.EPILOG,
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(simulate.simulate)
@@ -68,3 +67,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIO, in a real process
     app(prog_name="headrace")
+
+
+if __name__ == "__main__":
+    run()

@@ -52,9 +52,9 @@ class Estimate:
             f"{several(self.runs, 'run')}, {several(self.pages, 'page')}; at most {cost or '0'} is charged for these."
         ]
         if self.unpriced:
-            sentences.append(f"{several(self.unpriced, 'page')} have no price in headrace.toml and come on top.")
+            sentences.append(f"Not in this: {several(self.unpriced, 'page')} without a price in headrace.toml.")
         if self.uncounted:
-            sentences.append(f"{several(self.uncounted, 'run')} whose pages are not counted yet come on top.")
+            sentences.append(f"Not in this: {several(self.uncounted, 'run')} whose pages are not counted yet.")
         if self.held:
             sentences.append(f"{several(self.held, 'run')} held in doubt may be paid a second time.")
         return " ".join(sentences)

@@ -74,6 +74,11 @@ class Session:
         own = load_settings(self.environ()).routes_file
         return own if own.exists() else self.settings.routes_file
 
+    @property
+    def has_stacks_store(self) -> bool:
+        """Whether the object store is that of the local stack: nobody named another."""
+        return self.settings.s3_endpoint is not None and not self.environ().get("HEADRACE_S3_ENDPOINT")
+
     @cached_property
     def services(self) -> "Services":
         return self.build(self.settings)
