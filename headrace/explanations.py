@@ -22,7 +22,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.UNSUPPORTED_TYPE: Explanation(
         "The content is of a kind that the route's provider does not read, whatever the file's name says.",
-        "Convert it, or write convert = true in its route for pictures; or send it to a route whose provider reads it.",
+        "A picture (as WebP, HEIC): write convert = true in its route. Anything else: convert it, or send it to a "
+        "route whose provider reads it.",
     ),
     Reason.TOO_LONG: Explanation(
         "The document has more pages than the route allows.",

@@ -12,7 +12,7 @@ from headrace.flattening import SCHEMA_VERSION, storable
 from headrace.ledger.records import Run
 from headrace.prediction import Prediction
 from headrace.routing import Route, pages_missing
-from headrace.states import Mark, Mode, Reason, State
+from headrace.states import Mark, Mode, Preparation, Reason, State
 
 
 class PublishedFile(BaseModel):
@@ -99,6 +99,7 @@ class Manifest(BaseModel):
     model: str | None
     mode: Mode | None
     media_type: str | None
+    preparation: Preparation | None = Field(None, description="What was done to the copy that the provider got.")
     pages: int | None
     pages_source: str | None = Field(description="walked, declared or answered.")
     failed_pages: tuple[int, ...] = Field(description="Pages that the provider could not read.")
@@ -135,6 +136,7 @@ class Manifest(BaseModel):
             model=lane.model if lane is not None else None,
             mode=run.mode,
             media_type=run.media_type,
+            preparation=run.preparation,
             pages=run.pages,
             pages_source=run.pages_source,
             failed_pages=prediction.failed_pages if prediction is not None else (),

@@ -15,7 +15,7 @@ from headrace.exports import Exporter
 from headrace.exports.manifest import Manifest
 from headrace.faults import set_fault_handler
 from headrace.prediction import Page, Prediction
-from headrace.states import Mark, Reason, State
+from headrace.states import Mark, Preparation, Reason, State
 from headrace.storage.s3 import S3Store, s3_client
 from tests.exports.rows import LAST_MODIFIED, ROUTE, document, prediction, run
 from tests.memory_store import InMemoryStore
@@ -81,6 +81,15 @@ def test_the_manifest_says_what_became_of_the_document(store, exporter):
     assert (manifest.run, manifest.route, manifest.revision) == (1, "invoices", ROUTE.revision)
     assert (manifest.provider, manifest.model, manifest.pages, manifest.cost) == ("nanonets", "m", 2, 0.1)
     assert {file.key for file in manifest.published.files} == ROW_FILES
+
+
+def test_the_manifest_says_what_was_done_to_the_copy(store, exporter):
+    exporter.publish(run(preparation=Preparation.CONVERT, media_type="image/webp"), ROUTE, prediction())
+    assert manifest_in(store).preparation is Preparation.CONVERT
+    # A manifest that was written before it was said can still be read.
+    written = json.loads(store.read("outbox", MANIFEST))
+    del written["preparation"]
+    assert Manifest.model_validate(written).preparation is None
 
 
 def test_text_and_words_come_out_where_there_are_any(store, exporter):
