@@ -11,6 +11,8 @@ from kombu.entity import Exchange, Queue
 QUEUES = ("route", "submit", "poll", "local", "export", "maintenance")
 
 LONGEST_TASK_SECONDS = 120
+# What is told that its time is over has the rest to say so.
+SOFT_LIMIT_SECONDS = LONGEST_TASK_SECONDS - 10.0
 # Redis hands a message that is held longer than this to a second worker. It is longer than the longest
 # task, which is longer than the longest countdown (60 s), so that only dead workers' messages move.
 VISIBILITY_TIMEOUT_SECONDS = 300
@@ -52,7 +54,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Real on prefork only; everything on threads has deadlines of its own.
         "task_time_limit": LONGEST_TASK_SECONDS,
-        "task_soft_time_limit": LONGEST_TASK_SECONDS - 10,
+        "task_soft_time_limit": SOFT_LIMIT_SECONDS,
         # Each with an exchange and key of its own: on a shared one every queue would get every message.
         "task_queues": [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES],
         "task_default_queue": "maintenance",

@@ -5,10 +5,12 @@ from typing import Any
 
 import structlog
 
+from config.celery import SOFT_LIMIT_SECONDS
 from config.routes import passwords_of
 from headrace.document import Document
 from headrace.errors import (
     ConfigurationError,
+    CountTimedOut,
     DocumentGone,
     DocumentReplaced,
     NoRoute,
@@ -23,7 +25,7 @@ from headrace.states import Mode, Reason, State
 from headrace.storage.source import StoredSource, head_of
 from tasks.hints import ROUTE
 from tasks.services import Services
-from tasks.step import Held, step
+from tasks.step import Held, late_ends_as, step
 
 log = structlog.get_logger()
 
@@ -102,7 +104,12 @@ def _within_limit(count: PageCount, chosen: Route) -> Mode:
 def _count(services: Services, document: Document, size: int, chosen: Route) -> PageCount:
     source = StoredSource(services.store, document, size, "")
     passwords = passwords_of(chosen, services.settings)
-    return services.counter.count(source.read_range, size, most_pages=chosen.most_pages, passwords=passwords)
+    late = CountTimedOut(
+        f"Fetching and counting the pages takes longer than a task may ({SOFT_LIMIT_SECONDS:g} seconds). See whether "
+        "the bucket or the machine is slow and retry; else open the document in a viewer and save it anew, or split it."
+    )
+    with late_ends_as(late):
+        return services.counter.count(source.read_range, size, most_pages=chosen.most_pages, passwords=passwords)
 
 
 def record_what_is_there(services: Services, document: Document) -> None:

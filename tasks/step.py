@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import Task, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from headrace.document import Document
 from headrace.errors import (
@@ -148,6 +149,19 @@ def _do(held: Held, body: Body) -> None:
 def hand_back(held: Held, pause: timedelta, detail: str) -> None:
     """Give the claim back: the run stays where it is and is looked at again after `pause`."""
     held.services.ledger.hand_back(held.claim, due_at=held.services.clock.now() + pause, detail=detail)
+
+
+@contextmanager
+def late_ends_as(late: PermanentError) -> Iterator[None]:
+    """Raise `late` where the task's time (`config.celery`) is over within the block.
+
+    Each piece of work has a limit of its own, but several slow ones add up; without a word of it the run would be
+    taken up again, five times, and end as poison.
+    """
+    try:
+        yield
+    except SoftTimeLimitExceeded as error:
+        raise late from error
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from config.celery import SOFT_LIMIT_SECONDS
 from headrace.document import SubmissionKey, part_name, part_pages
-from headrace.errors import DocumentGone, DocumentReplaced
+from headrace.errors import DocumentGone, DocumentReplaced, ReadTimedOut
 from headrace.ledger.records import Advance, Submission, SubmissionChange
 from headrace.prediction import Prediction
 from headrace.providers import Answer, Provider, Request, Source
@@ -16,9 +17,13 @@ from tasks.hints import SUBMIT
 from tasks.outcomes import predicted
 from tasks.route import record_what_is_there
 from tasks.sources import source_for
-from tasks.step import Held, step
+from tasks.step import Held, late_ends_as, step
 
 FREE_DEADLINE = timedelta(seconds=120)
+_LATE = (
+    f"longer than a task may ({SOFT_LIMIT_SECONDS:g} seconds). See whether the bucket or the machine is slow and "
+    "retry; else open the document in a viewer and save it anew, or split it."
+)
 
 
 @step(SUBMIT, claims={State.ADMITTED}, queue="submit")
@@ -62,7 +67,8 @@ def _read_next_part(held: Held, provider: Provider) -> None:
         return
     key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
     first, last = part_pages(part) or (1, counted)
-    with source_for(held, head_of(services.store, run.document), provider) as source:
+    late = ReadTimedOut(f"Fetching, preparing and reading the pages {first} to {last} takes {_LATE}")
+    with late_ends_as(late), source_for(held, head_of(services.store, run.document), provider) as source:
         send_before = services.clock.now() + FREE_DEADLINE
         services.ledger.intend(
             held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before, paid=False

@@ -5,6 +5,7 @@ from io import BytesIO
 
 import pikepdf
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -21,6 +22,7 @@ from tests.tasks.scripted import ScriptedProvider, accepted, answer
 PASSWORD = "hunter2-in-the-mill"
 KNOWN = Settings.model_construct(passwords={"bank": SecretStr("wrong"), "statements": SecretStr(PASSWORD)})
 LOCKED = PAID.model_copy(update={"passwords": ("bank", "statements")})
+LOCKED_FREE = FREE.model_copy(update={"passwords": ("statements",)})
 
 
 class ReadingProvider(ScriptedProvider):
@@ -367,4 +369,39 @@ def test_a_document_of_unknown_length_is_not_sent(world_of, provider, chosen, mo
     failed = world.ledger.run(run)
     assert (failed.state, failed.reason) == (State.FAILED, reason)
     assert "at least 5 pages" in failed.detail
+    assert_nothing_was_begun(world, run, provider)
+
+
+# Pieces of work that are slow together.
+
+
+def test_preparing_and_reading_that_outlast_the_task_end_with_their_reason(make_world):
+    free = ReadingProvider([SoftTimeLimitExceeded()], paid=False, part_pages=10)
+    world = make_world(None, free=free)
+    run = world.drop("free/a.pdf", make_pdf(3))
+    world.deliver_all()
+    failed = world.ledger.run(run)
+    assert (failed.state, failed.reason, failed.published) == (State.FAILED, Reason.READ_TIMED_OUT, True)
+    assert "pages 1 to 3 takes longer than a task may (110 seconds)" in failed.detail
+
+
+def test_so_does_a_copy_that_outlasts_it(make_world):
+    world = make_world(None, free=ReadingProvider(paid=False), routes=(LOCKED_FREE,))
+    world.settings = KNOWN
+    run = world.drop("free/a.pdf", make_pdf(1, password=PASSWORD))
+    world.preparer = BrokenPreparer(SoftTimeLimitExceeded())
+    world.deliver_all()
+    assert (world.state(run), world.ledger.run(run).reason) == (State.FAILED, Reason.READ_TIMED_OUT)
+
+
+def test_so_does_counting(world_of, provider):
+    class LateCounter:
+        def count(self, *_, **__):
+            raise SoftTimeLimitExceeded
+
+    world = world_of(PAID)
+    world.counter = LateCounter()
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    world.deliver_all()
+    assert (world.state(run), world.ledger.run(run).reason) == (State.FAILED, Reason.COUNT_TIMED_OUT)
     assert_nothing_was_begun(world, run, provider)
