@@ -10,10 +10,12 @@ from config.settings import environment, load_settings
 from headrace.errors import ConfigurationError
 from workers.factory import make_app
 from workers.logging import configure_logging
+from workers.private_memory import keep_memory_private
 
 
 def _configured() -> Celery:
     """The app as the environment says; a mistake there ends the process with its remedy, not a traceback."""
+    keep_memory_private()
     try:
         settings = load_settings(environment())
         made = make_app(settings)

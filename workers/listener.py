@@ -15,6 +15,7 @@ from workers.bucket_queue import bucket_queues
 from workers.doors import Door
 from workers.intake import Intake
 from workers.logging import configure_logging
+from workers.private_memory import keep_memory_private
 from workers.queue_door import QueueDoor
 from workers.watch_door import watch_doors
 
@@ -78,6 +79,7 @@ def _in_a_thread(door: Door, stop: threading.Event) -> Future[None]:
 
 def main() -> None:
     """Run the listener until SIGTERM or SIGINT; a mistake in the configuration ends it with status 3."""
+    keep_memory_private()
     stop = threading.Event()
     try:
         settings = load_settings(environment())

@@ -13,6 +13,7 @@ from workers.cli.failures import Commands
 from workers.cli.models import models
 from workers.cli.routes import routes
 from workers.cli.session import Session
+from workers.private_memory import keep_memory_private
 
 EPILOG = (
     examples(
@@ -63,6 +64,7 @@ app.command(
 
 def run() -> None:
     """`headrace`, as it is installed."""
+    keep_memory_private()
     # A key may hold what the terminal's encoding cannot say.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIO, in a real process
