@@ -59,7 +59,7 @@ def scattered_pdf(pages: int, *, declared: int | None = None, padding_bytes: int
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count %d /Kids [%s] >>" % (pages if declared is None else declared, kids),
     ]
-    padding = b"<< /Length %d >>\nstream\n%s\nendstream" % (padding_bytes, b"\x00" * padding_bytes)
+    padding = b"<< /Length %d >>\nstream\n%s\nendstream" % (padding_bytes, b" " * padding_bytes)
     for page in range(pages):
         contents = 4 + 2 * page
         objects += [b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents %d 0 R >>" % contents, padding]

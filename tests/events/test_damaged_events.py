@@ -147,7 +147,7 @@ def nothing_is_invented(body: str | bytes) -> bool:
     return all((each.bucket, each.key, each.etag) in standing and each.is_keepable for each in created)
 
 
-quick = settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
+quick = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
 
 
 @quick
@@ -162,13 +162,13 @@ def test_an_event_of_which_bytes_are_lost_never_brings_an_invented_document(body
     assert nothing_is_invented(body)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.binary(max_size=60) | st.text(max_size=60) | JUNK.map(json.dumps))
 def test_any_bytes_are_read_or_said_to_be_no_event(body):
     assert read(body).created == ()
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(JUNK, st.sampled_from(["Records", "Event", "detail", "Message"]))
 def test_junk_in_the_place_of_an_event_brings_nothing(junk, name):
     for body in (

@@ -33,7 +33,7 @@ def table_rows_of(*cells: Cell, columns=COLUMNS):
     return [{name: row[name] for name in (*columns, "other")} for row in rows]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(predictions)
 def test_no_cell_is_lost_or_invented(found):
     rows = flatten(found, CONTEXT, COLUMNS)
@@ -54,7 +54,7 @@ def test_no_cell_is_lost_or_invented(found):
     assert +texts == +wanted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(predictions)
 def test_rows_have_the_published_columns_in_one_order(found):
     rows = flatten(found, CONTEXT, COLUMNS)
@@ -66,7 +66,7 @@ def test_rows_have_the_published_columns_in_one_order(found):
     assert [row["page"] for row in rows.fields] == sorted(row["page"] for row in rows.fields)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(predictions, st.randoms())
 def test_the_order_in_which_pages_come_does_not_matter(found, chance):
     shuffled = list(found.pages)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -26,10 +27,14 @@ OUTPUTS = (DOCS / "outputs.md").read_text(encoding="utf-8")
 
 
 def valid(kind: str, instance) -> None:
-    validator = jsonschema.Draft202012Validator(
+    assert [error.message for error in validator_of(kind).iter_errors(instance)] == []
+
+
+@cache
+def validator_of(kind: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
         schemas()[kind], format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
-    assert [error.message for error in validator.iter_errors(instance)] == []
 
 
 def test_the_schemas_in_docs_are_current(tmp_path):
