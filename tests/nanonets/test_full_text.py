@@ -129,3 +129,11 @@ def test_a_link_that_could_not_be_used_was_certainly_not_taken(status, name):
     with pytest.raises(PredictionRejected) as caught:
         submitted(status, url=LINK, json={name: [{"message": "Failure: no such link", "filename": LINK}]})
     assert caught.value.reason is Reason.LINK_UNUSABLE
+
+
+@pytest.mark.parametrize("name", ["raw_text", "page_data"])
+def test_an_answer_to_a_predict_call_keeps_its_fields_whatever_text_stands_beside_them(name):
+    page = live_page(**{name: "Hello" if name == "raw_text" else []})
+    answer = always(200, json=live(page)).submit(BytesSource(), a_request(ManualClock()))
+    assert isinstance(answer, Answer)
+    assert [field.label for field in answer.prediction.pages[0].fields] == ["total"]

@@ -79,7 +79,7 @@ class NanonetsProvider:
         """
         try:
             body = bodies.parse(raw)
-            return _text_in(body, model) if texts.is_text_answer(body) else reading.prediction_of(body, model)
+            return _text_in(body, model) if texts.is_text_answer(body) else reading.prediction_of_pages(body, model)
         except UnreadableBody as error:
             raise PredictionRejected(
                 f"The stored answer of Nanonets cannot be read: {error}", Reason.UNREADABLE_ANSWER
@@ -172,7 +172,7 @@ def _text_in(body: Mapping[str, Any], model: str) -> Prediction:
 
 def _answer(body: dict[str, Any], model: str) -> Answer:
     stored = without_signed_links(body)
-    return Answer(reading.prediction_of(stored, model), _raw(stored))
+    return Answer(reading.prediction_of_pages(stored, model), _raw(stored))
 
 
 def _raw(stored: Any) -> bytes:
