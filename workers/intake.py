@@ -30,13 +30,14 @@ class IntakeLedger(Protocol):
     def known(self, document_ids: Collection[str]) -> dict[str, datetime | None]: ...
     def documents_by_id(self, document_ids: Collection[str]) -> dict[str, Document]: ...
     def park(self, events: Sequence[ParkedEvent]) -> set[str]: ...
+    def parked_whole(self, events: Sequence[ParkedEvent]) -> set[str]: ...
 
 
 @dataclass
 class Taken:
     """What became of some messages. The ledger has all that is in the `finished` ones, and the `parked` ones whole.
 
-    Those in neither are to come again: an object of theirs could not be asked for, or they were too long to be parked.
+    Those in neither are to come again: an object of theirs could not be asked for, or they are parked in part only.
     """
 
     finished: list[Message] = field(default_factory=list)
@@ -149,4 +150,9 @@ class Intake:
             else:
                 # Where the queue puts messages aside, it comes again until that is done.
                 log.debug("message is parked already", queue=queue, message=event.message, parked=event.id)
-        return {one.message.id for one in unreadable if len(body_bytes(one.message.body)) <= MOST_BODY_BYTES}
+        whole = self._ledger.parked_whole(events)
+        return {
+            one.message.id
+            for one, event in zip(unreadable, events, strict=True)
+            if event.id in whole and len(body_bytes(one.message.body)) <= MOST_BODY_BYTES
+        }

@@ -1,10 +1,11 @@
 """Messages that could not be read, kept for a person."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from headrace.ledger.documents import in_pieces
 from headrace.ledger.engine import Database
@@ -14,6 +15,10 @@ from headrace.ledger.upserts import insert_new
 
 MOST_BODY_BYTES = 262_144
 """As much as a bucket's notification can have several times over, and as long as a message of SQS used to be."""
+
+MOST_PARKED_WHOLE = 10_000
+"""With so many parked already, of a further one no more is kept than tells a person what it is."""
+MOST_BODY_BYTES_BEYOND = 1024
 
 
 def body_bytes(text: str) -> bytes:
@@ -33,15 +38,31 @@ class Parked(Database):
     """The calls of the queues' doors, and of `headrace events`."""
 
     def park(self, events: Sequence[ParkedEvent]) -> set[str]:
-        """Keep these messages; the ids of those that were not kept yet. One that was stays as it is."""
+        """Keep these messages; the ids of those that were not kept yet. One that was stays as it is.
+
+        With `MOST_PARKED_WHOLE` parked already, the others are cut, and said to be; one that comes again when there is
+        room is kept whole then. `parked_whole` says what became of them.
+        """
         if not events:
             return set()
         by_id = {event.id: event for event in events}
         with self._transaction("park") as tx:
-            there = set(tx.execute(select(parked_events.c.id).where(parked_events.c.id.in_(by_id))).scalars())
-            new = by_id.keys() - there
-            insert_new(tx, parked_events, [vars(by_id[one]) for one in sorted(new)])
+            there = _sizes(tx, by_id)
+            new = by_id.keys() - there.keys()
+            room = max(MOST_PARKED_WHOLE - _count_to(tx, MOST_PARKED_WHOLE), 0)
+            kept = {one: by_id[one] if place < room else _cut(by_id[one]) for place, one in enumerate(sorted(new))}
+            insert_new(tx, parked_events, [vars(event) for event in kept.values()])
+            if room > len(new):
+                for one in [one for one, size in there.items() if size < len(by_id[one].body)]:
+                    whole = {"body": by_id[one].body, "why": by_id[one].why}
+                    tx.execute(update(parked_events).where(parked_events.c.id == one).values(whole))
         return new
+
+    def parked_whole(self, events: Sequence[ParkedEvent]) -> set[str]:
+        """The ids of those of these messages that are parked with all that `parked_event` took of them."""
+        with self._reading() as connection:
+            sizes = _sizes(connection, {event.id for event in events})
+        return {event.id for event in events if sizes.get(event.id) == len(event.body)}
 
     def parked(self, limit: int) -> list[ParkedSummary]:
         """What is parked, the newest first, without the bodies."""
@@ -79,3 +100,26 @@ class Parked(Database):
                 gone = delete(parked_events).where(parked_events.c.id.in_(chunk)).returning(parked_events.c.id)
                 removed += len(tx.execute(gone).all())
         return removed
+
+
+def _sizes(connection: Connection, event_ids: Collection[str]) -> dict[str, int]:
+    """How many bytes are kept of each of these messages that is parked."""
+    size = func.length(parked_events.c.body).label("size")
+    query = select(parked_events.c.id, size).where(parked_events.c.id.in_(event_ids))
+    return {row.id: row.size for row in connection.execute(query)}
+
+
+def _count_to(connection: Connection, most: int) -> int:
+    """How many messages are parked; where they are more than `most`, that many."""
+    some = select(parked_events.c.id).limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def _cut(event: ParkedEvent) -> ParkedEvent:
+    if len(event.body) <= MOST_BODY_BYTES_BEYOND:
+        return event
+    why = (
+        f"Only the first {MOST_BODY_BYTES_BEYOND} bytes of it are kept here, for {MOST_PARKED_WHOLE} messages "
+        f"are parked already. {event.why}"
+    )
+    return replace(event, why=why, body=event.body[:MOST_BODY_BYTES_BEYOND])

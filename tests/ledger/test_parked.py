@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.ledger.parked import MOST_BODY_BYTES, body_bytes, parked_event
+from headrace.ledger.parked import MOST_BODY_BYTES, MOST_BODY_BYTES_BEYOND, MOST_PARKED_WHOLE, body_bytes, parked_event
 from headrace.ledger.records import ParkedSummary
 from tests.clocks import ManualClock
 
@@ -41,6 +41,30 @@ def test_a_body_that_is_too_long_is_cut_and_said_to_be(ledger, length, cut):
     (kept,) = ledger.parked(10)
     assert kept.size_bytes == MOST_BODY_BYTES
     assert kept.why.startswith("Only the first 262144 of its 262145 bytes are kept") == cut
+
+
+def fill(ledger, count, at):
+    for start in range(0, count, 1000):
+        numbers = range(start, min(start + 1000, count))
+        ledger.park([event(f"flood {number}", at=at) for number in numbers])
+
+
+def test_with_too_many_parked_only_the_beginning_of_another_is_kept_until_there_is_room(ledger):
+    fill(ledger, MOST_PARKED_WHOLE - 1, NOW)
+    last, long, short = event("last", b"l" * 5000), event("long", b"x" * 5000), event("short")
+    ledger.park([last])
+    assert ledger.park([long, short]) == {long.id, short.id}
+    assert ledger.parked_whole([last, long, short]) == {last.id, short.id}
+    kept = ledger.parked_event(long.id)
+    assert kept.body == b"x" * MOST_BODY_BYTES_BEYOND
+    assert kept.why.startswith("Only the first 1024 bytes of it are kept here, for 10000 messages are parked already.")
+    assert ledger.park([long]) == set()
+    assert ledger.parked_whole([long]) == set()
+
+    ledger.forget_parked(ledger.parked_ids()[:5])
+    assert ledger.park([long]) == set()
+    assert ledger.parked_whole([long]) == {long.id}
+    assert ledger.parked_event(long.id) == long
 
 
 def test_the_newest_is_listed_first_and_the_oldest_read_first(ledger, clock):

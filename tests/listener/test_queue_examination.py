@@ -12,11 +12,11 @@ import pytest
 from config.settings import Settings, load_settings
 from headrace.clock import SystemClock
 from headrace.ledger import Ledger
-from headrace.ledger.parked import parked_event
+from headrace.ledger.parked import MOST_PARKED_WHOLE, parked_event
 from tests.listener.clouds import KEY_ID, SECRET
 from workers.doctor import examine
 from workers.doctor.findings import Grade
-from workers.doctor.ledger import examine_ledger
+from workers.doctor.ledger import examine_ledger, judge_parked
 from workers.doctor.queue import RIGHTS, examine_queue, judge
 
 
@@ -146,3 +146,10 @@ def test_what_is_parked_is_said(ledger):
     (_, parked) = examine_ledger(ledger)
     assert (parked.grade, parked.found.startswith("1 message")) == (Grade.ADVICE, True)
     assert "headrace events parked" in parked.remedy
+
+
+def test_as_many_parked_as_are_kept_whole_is_wrong():
+    assert judge_parked(MOST_PARKED_WHOLE - 1).grade is Grade.ADVICE
+    full = judge_parked(MOST_PARKED_WHOLE)
+    assert full.grade is Grade.WRONG
+    assert "headrace events forget" in full.remedy

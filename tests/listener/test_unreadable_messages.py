@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from headrace.clock import SystemClock
 from headrace.errors import LedgerError
-from headrace.ledger.parked import MOST_BODY_BYTES
+from headrace.ledger.parked import MOST_BODY_BYTES, MOST_PARKED_WHOLE, parked_event
 from tests.clocks import ManualClock
 from tests.listener.clouds import Cloud, Inbox
 from tests.listener.conftest import Killed
@@ -151,6 +151,16 @@ def test_one_that_is_too_long_to_be_kept_whole_is_parked_and_not_to_be_deleted(l
     intake = Intake(ledger, InMemoryStore(), routes("inbox"), lambda _run, _state: None, SystemClock())
     assert intake.take("host/1/inbox", [whole, long]) == Taken(finished=[], parked=[whole])
     assert ledger.parked_count() == 2
+
+
+def test_one_that_is_cut_because_too_many_are_parked_is_not_to_be_deleted(ledger):
+    queue, now = "host/1/inbox", SystemClock().now()
+    for start in range(0, MOST_PARKED_WHOLE, 1000):
+        ledger.park([parked_event(queue, f"flood {start + n}", b"", "No event.", now) for n in range(1000)])
+    short, long = Message("m1", "no json", "receipt"), Message("m2", "x" * 5000, "receipt")
+    intake = Intake(ledger, InMemoryStore(), routes("inbox"), lambda _run, _state: None, SystemClock())
+    for _ in range(2):
+        assert intake.take(queue, [short, long]) == Taken(finished=[], parked=[short])
 
 
 def test_a_value_that_the_ledger_cannot_keep_spoils_its_own_message_only(inbox, ledger, open_door):

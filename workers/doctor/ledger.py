@@ -32,6 +32,15 @@ def judge_parked(parked: int) -> Finding:
     """What it means that so many messages of the queues could not be read."""
     if not parked:
         return ok(PARKED, "No message of a queue waits to be read by a person.")
+    from headrace.ledger.parked import MOST_PARKED_WHOLE
+
+    if parked >= MOST_PARKED_WHOLE:
+        return wrong(
+            PARKED,
+            f"{parked} messages of the queues could not be read and are parked. Of each further one only the beginning "
+            "is kept, and it is left in its queue.",
+            "Look who writes to the queues. `headrace events forget` makes room, `headrace events replay` reads again.",
+        )
     which = "1 message of a queue" if parked == 1 else f"{parked} messages of the queues"
     return advice(
         PARKED,
