@@ -2,6 +2,9 @@
 
 import json
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from headrace.providers.nanonets.answers import UnreadableBody
@@ -9,6 +12,26 @@ from headrace.providers.nanonets.outcomes import Body
 
 _MOST_NUMBER_DIGITS = 400
 _MOST_LEVELS = 100
+# Far more than a document of a thousand pages has. Each takes up to 2 KB once it is read, however short it is written.
+MOST_PARTS = 500_000
+_MOST_VALUES = 10_000_000
+_LARGE_BYTES = 4 * 1024 * 1024
+_LARGE_PARTS = 20_000
+
+_large = threading.Lock()
+
+
+@contextmanager
+def turn(*, is_large: bool) -> Iterator[None]:
+    """Wait until no other large body is being parsed or read in this process; what is small never waits.
+
+    Side by side they would take their memory together, and no less time.
+    """
+    if not is_large:
+        yield
+        return
+    with _large:
+        yield
 
 
 def body_kind(body: bytes, content_type: str) -> tuple[Body, dict[str, Any]]:
@@ -23,7 +46,31 @@ def body_kind(body: bytes, content_type: str) -> tuple[Body, dict[str, Any]]:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body, its numbers finite and its texts valid Unicode; UnreadableBody else."""
+    """The JSON object in a body, its numbers finite and its texts valid Unicode; UnreadableBody else.
+
+    A body of more parts than any document has is unreadable too, before any of them takes memory.
+    """
+    # Signs within texts count as well: it is a bound and no measure.
+    if body.count(b"{") + body.count(b"[") > MOST_PARTS or body.count(b",") > _MOST_VALUES:
+        raise UnreadableBody(f"The body has more than {MOST_PARTS:,} objects and lists, or {_MOST_VALUES:,} values.")
+    with turn(is_large=len(body) > _LARGE_BYTES):
+        return _parse(body)
+
+
+def has_many_parts(content: Any) -> bool:
+    """Whether a parsed body has so many objects and lists that it is to be read in a `turn` of its own."""
+    waiting, found = [content], 0
+    while waiting and found <= _LARGE_PARTS:
+        value = waiting.pop()
+        parts = [
+            part for part in (value.values() if isinstance(value, dict) else value) if isinstance(part, dict | list)
+        ]
+        found += len(parts)
+        waiting += parts
+    return found > _LARGE_PARTS
+
+
+def _parse(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(
             body,
@@ -50,7 +97,7 @@ def _valid_texts(value: Any, levels: int = _MOST_LEVELS) -> Any:
     if levels == 0:
         raise ValueError("The body is nested too deeply.")
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
         return [_valid_texts(item, levels - 1) for item in value]
     if isinstance(value, dict):

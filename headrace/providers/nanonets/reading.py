@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from headrace.prediction import Page, Prediction
-from headrace.providers.nanonets import answers, texts
+from headrace.providers.nanonets import answers, bodies, texts
 from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.entries import Entry, as_number
 from headrace.providers.nanonets.envelope import Envelope, unseal
@@ -27,8 +27,9 @@ def prediction_of_pages(body: Record, model: str) -> Prediction:
 
     UnreadableBody where a page or cell has no place.
     """
-    found = prediction(answers.records(body), model)
-    return found.model_copy(update={"details": _details(body, answers.beside_pages(body))})
+    with bodies.turn(is_large=bodies.has_many_parts(body)):
+        found = prediction(answers.records(body), model)
+        return found.model_copy(update={"details": _details(body, answers.beside_pages(body))})
 
 
 def prediction(pages: Sequence[Record], model: str) -> Prediction:
@@ -45,11 +46,12 @@ def prediction(pages: Sequence[Record], model: str) -> Prediction:
 
 def prediction_of_text(body: Record, model: str) -> Prediction:
     """What the answer to a FullText call says, text and words page by page; UnreadableBody where there is no page."""
-    read = list(texts.text_pages(body))
-    if not read:
-        raise UnreadableBody("The body has no page with text.")
-    found = _prediction(read, [*texts.text_files(body), *texts.text_records(body)], model)
-    return found.model_copy(update={"details": _details(body, texts.beside_pages(body))})
+    with bodies.turn(is_large=bodies.has_many_parts(body)):
+        read = list(texts.text_pages(body))
+        if not read:
+            raise UnreadableBody("The body has no page with text.")
+        found = _prediction(read, [*texts.text_files(body), *texts.text_records(body)], model)
+        return found.model_copy(update={"details": _details(body, texts.beside_pages(body))})
 
 
 def _prediction(read: Sequence[Page], records: Sequence[Record], model: str) -> Prediction:
