@@ -139,14 +139,17 @@ def _is_on_this_machine(url: str) -> bool:
 
 
 def _counted(name: str, path: Path, wanted: frozenset[int] | None) -> Upload:
-    with path.open("rb") as file:
+    with path.open("rb") as file, ExitStack() as copies:
 
         def read(start: int, length: int) -> bytes:
             file.seek(start)
             return file.read(length)
 
+        def copy() -> BinaryIO:
+            return copies.enter_context(path.open("rb"))
+
         try:
-            count = count_pages(read, path.stat().st_size, most_pages=MOST_PAGES)
+            count = count_pages(read, path.stat().st_size, most_pages=MOST_PAGES, copy=copy)
         except Exception as error:
             # Every way in which a document can be unreadable is the same refusal on this wire; what the
             # error advises is for people who have routes, and a vendor knows of none.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.pdfs import make_pdf, make_picture
+from tests.pdfs import make_pdf, make_picture, scattered_pdf
 from tests.simulator.in_process import application
 from tests.simulator.process import base64_of, served_folder
 
@@ -66,6 +66,13 @@ def test_base64_stands_beside_a_file(running):
     data = {"base64_data": base64_of(ONE)}
     pages = running.ask("POST", LABEL_FILE, files={"file": ("a.pdf", TWO)}, data=data).json()["result"]
     assert places(pages) == [("a.pdf", 0), ("a.pdf", 1), ("document", 0)]
+
+
+def test_a_large_file_that_is_damaged_is_mended_to_count_it_as_the_pipeline_does(running):
+    whole = scattered_pdf(160)
+    damaged = whole[: len(whole) * 9 // 10]
+    pages = running.upload(damaged, query="?async=true").json()["result"][0]["result"]
+    assert len(pages) == damaged.count(b"/Type /Page /Parent")
 
 
 def test_a_protected_file_is_refused_in_words_of_somebody_who_knows_no_routes(running):
