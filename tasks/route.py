@@ -13,6 +13,7 @@ from headrace.errors import (
     CountTimedOut,
     DocumentGone,
     DocumentReplaced,
+    EncryptedDocument,
     NoRoute,
     ObjectNotFound,
     PermanentError,
@@ -47,6 +48,9 @@ def route(held: Held) -> None:
     except DocumentReplaced as error:
         record_what_is_there(held.services, held.document)
         held.advance(Advance(State.SUPERSEDED, error.reason, str(error), facts=facts))
+    except EncryptedDocument as error:
+        # Of all kinds that are counted only a PDF can be protected.
+        held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts | {"media_type": "application/pdf"}))
     except PermanentError as error:
         held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts))
     except ConfigurationError as error:

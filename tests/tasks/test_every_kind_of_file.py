@@ -146,6 +146,7 @@ def test_a_protected_pdf_whose_password_nobody_has_fails_unpaid_and_says_so(worl
     run = taken(world, key, make_pdf(2, password="nobody's"))
     assert (run.state, run.reason) == (State.FAILED, Reason.ENCRYPTED)
     assert (manifest(world)["state"], manifest(world)["reason"]) == ("failed", "encrypted")
+    assert manifest(world)["media_type"] == "application/pdf"
     assert running.bill()["pages"] == before
 
 
