@@ -18,6 +18,8 @@ from headrace.faults import fault_point
 _WRITES = "headrace_writes"
 _LOCK_SECONDS = 30
 _CONNECT_SECONDS = 5
+# A query about some hundred ids takes 100 KB of memory and comes but once with just so many; SQLite's driver keeps 128.
+_KEPT_STATEMENTS = 16
 
 
 class Database:
@@ -134,11 +136,13 @@ def _readable_url(text: str) -> URL:
 def _make_engine(url: URL) -> Engine:
     # One thread uses one connection at a time, so the number of threads is the bound, not the pool.
     options: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True}
+    arguments: dict[str, Any]
     if url.get_backend_name() == "postgresql":
         settings = f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={2 * _LOCK_SECONDS}s"
         arguments = {"connect_timeout": _CONNECT_SECONDS, "options": settings}
         return create_engine(url, connect_args=arguments, pool_pre_ping=True, **options)
-    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS}, **options)
+    arguments = {"timeout": _LOCK_SECONDS, "cached_statements": _KEPT_STATEMENTS}
+    engine = create_engine(url, connect_args=arguments, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
