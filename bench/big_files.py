@@ -2,11 +2,13 @@
 
     python -m bench.big_files [--megabytes 1000]
 
-Starts SeaweedFS and a simulated Nanonets on loopback, in a temporary folder; drops PDFs under four routes (sync, async,
-Base64, local) and takes each step of the pipeline in a process of its own, as its worker does. Flat is a step whose
-memory is the same for both documents; ends with 1 where one is not. It needs six times the document in disk space.
+Starts SeaweedFS and a simulated Nanonets on loopback, in a temporary folder; drops PDFs under five routes (sync, async,
+Base64, local, PDFs with a password) and takes each step of the pipeline in a process of its own, as its worker does.
+Flat is a step whose memory is the same for both documents; ends with 1 where one is not. It needs eight times the
+document in disk space.
 The simulator takes no Base64 text of more than 64 MB and holds that in memory, so the large document of that route has
-45 MB and the simulator's memory is not looked at there.
+45 MB and the simulator's memory is not looked at there. Whoever takes a password off has one attachment or picture at a
+time in memory, so those of the protected documents have 1 MB each.
 """
 
 import argparse
@@ -15,12 +17,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+import pikepdf
 import psutil
 
 from config.settings import load_settings
@@ -47,11 +51,13 @@ MOST_ADDED_MEGABYTES = 20
 LONGEST_SECONDS = 300
 PAGES = 3
 KEY = "bench-key"
+PASSWORD = "bench-password"
 ROUTES = {
     "sync": 'provider = "nanonets"\nmodel = "bench"',
     "async": 'provider = "nanonets"\nmodel = "bench"\nsync_page_limit = 0',
     "base64": 'provider = "nanonets"\nmodel = "bench"\nsend = "base64"',
     "local": 'provider = "local"',
+    "protected": 'provider = "nanonets"\nmodel = "bench"\npasswords = ["bench"]',
 }
 ROUTE = """
 [[routes]]
@@ -67,7 +73,7 @@ poll = {{ first_seconds = 1, longest_seconds = 1, polls = 60 }}
 STEPS = ("drop", "route", "submit", "export")
 
 
-def write_pdf(path: Path, megabytes: int) -> None:
+def write_pdf(path: Path, megabytes: int, attachments: int = PAGES) -> None:
     """A PDF of three pages with a line of text each, and attachments of this size in all that nothing compresses."""
     noise = os.urandom(1_000_000)
     offsets: list[int] = []
@@ -78,31 +84,42 @@ def write_pdf(path: Path, megabytes: int) -> None:
             file.write(b"%d 0 obj\n%s\nendobj\n" % (len(offsets), body))
 
         file.write(b"%PDF-1.7\n")
-        kids = b" ".join(b"%d 0 R" % (4 + 4 * page) for page in range(PAGES))
-        names = b" ".join(b"(noise %d) %d 0 R" % (page, 7 + 4 * page) for page in range(PAGES))
+        first = 4 + 2 * PAGES
+        kids = b" ".join(b"%d 0 R" % (4 + 2 * page) for page in range(PAGES))
+        names = b" ".join(b"(noise %06d) %d 0 R" % (number, first + 1 + 2 * number) for number in range(attachments))
         write(b"<< /Type /Catalog /Pages 2 0 R /Names << /EmbeddedFiles << /Names [%s] >> >> >>" % names)
         write(b"<< /Type /Pages /Count %d /Kids [%s] >>" % (PAGES, kids))
         write(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
         for page in range(PAGES):
             drawn = b"BT /F 12 Tf 72 720 Td (Page %d: total 12.00) Tj ET" % (page + 1)
-            font, content = b"<< /Font << /F 3 0 R >> >>", 5 + 4 * page
+            font, content = b"<< /Font << /F 3 0 R >> >>", 5 + 2 * page
             write(
                 b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources %s /Contents %d 0 R >>"
                 % (font, content)
             )
             write(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(drawn), drawn))
-            pieces = megabytes // PAGES
+        for number in range(attachments):
+            pieces = megabytes // attachments
             offsets.append(file.tell())
             head = b"%d 0 obj\n<< /Type /EmbeddedFile /Length %d >>\nstream\n"
             file.write(head % (len(offsets), pieces * len(noise)))
             for _ in range(pieces):
                 file.write(noise)
             file.write(b"\nendstream\nendobj\n")
-            write(b"<< /Type /Filespec /F (noise %d) /EF << /F %d 0 R >> >>" % (page, 6 + 4 * page))
+            write(b"<< /Type /Filespec /F (noise %06d) /EF << /F %d 0 R >> >>" % (number, first + 2 * number))
         index = file.tell()
         file.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(offsets) + 1))
         file.writelines(b"%010d 00000 n \n" % offset for offset in offsets)
         file.write(b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(offsets) + 1, index))
+
+
+def write_protected(path: Path, megabytes: int) -> None:
+    """Such a PDF with a password (AES-256); its attachments have 1 MB each, as the pictures of scanned pages have."""
+    original = path.with_suffix(".plain")
+    write_pdf(original, megabytes, megabytes)
+    with pikepdf.open(original) as pdf:
+        pdf.save(path, encryption=pikepdf.Encryption(user=PASSWORD, owner=PASSWORD))
+    original.unlink()
 
 
 class Messages:
@@ -131,10 +148,39 @@ class Services(WorkerServices):
         return Hints(self.messages, self.clock)  # type: ignore[arg-type]  a stand-in
 
 
+class ChildPeaks(threading.Thread):
+    """Keeps the most memory that each child of this process had, also of those that have ended."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._megabytes: dict[int, float] = {}
+
+    def run(self) -> None:
+        while True:
+            self.look()
+            time.sleep(0.05)
+
+    def look(self) -> None:
+        for child in psutil.Process().children(recursive=True):
+            # The last look counts: before a child runs its own program it has this process's memory. One that ended
+            # has none any more.
+            with suppress(OSError):
+                if megabytes := peak_megabytes(child.pid):
+                    self._megabytes[child.pid] = megabytes
+
+    @property
+    def megabytes(self) -> float:
+        """Of all children together."""
+        self.look()
+        return sum(self._megabytes.copy().values())
+
+
 def take_step(step: str, name: str, file: Path) -> None:
     """One step of the document `file` under the route `name`, as a worker takes it; prints what it cost."""
     services = Services(load_settings(os.environ), None)  # type: ignore[arg-type]  no app is needed
     key = f"{name}/{file.name}"
+    children = ChildPeaks()
+    children.start()
     began = time.monotonic()
     if step == "drop":
         with file.open("rb") as body:
@@ -158,8 +204,7 @@ def take_step(step: str, name: str, file: Path) -> None:
         if run.state is not wanted:
             sys.exit(f"{key} is {run.state} after {step}: {run.reason} {run.detail}")
     seconds = time.monotonic() - began
-    children = [peak_megabytes(child.pid) for child in psutil.Process().children(recursive=True)]
-    print(json.dumps({"seconds": seconds, "megabytes": peak_megabytes(os.getpid()), "children": sum(children)}))
+    print(json.dumps({"seconds": seconds, "megabytes": peak_megabytes(os.getpid()), "children": children.megabytes}))
     sys.stdout.flush()
     # The children end with us.
     os._exit(0)
@@ -213,7 +258,10 @@ def environment(folder: Path, seaweed: Seaweed, address: str) -> dict[str, str]:
         "HEADRACE_S3_SECRET_ACCESS_KEY": seaweed.secret_key,
         "HEADRACE_NANONETS_BASE_URL": address,
         "HEADRACE_LOG_LEVEL": "error",
+        "HEADRACE_PASSWORDS": json.dumps({"bench": PASSWORD}),
         "NANONETS_API_KEY": KEY,
+        # Where there is room for documents, and for their copies.
+        "TMPDIR": str(folder),
     }
 
 
@@ -238,9 +286,13 @@ def measure(megabytes: int, names: list[str]) -> bool:
         write_pdf(small_file, SMALL_MEGABYTES)
         write_pdf(big_file, megabytes)
         write_pdf(base64_file, min(megabytes, MOST_BASE64_MEGABYTES))
+        protected = [folder / "small-protected.pdf", folder / "big-protected.pdf"]
+        if "protected" in names:
+            write_protected(protected[0], SMALL_MEGABYTES)
+            write_protected(protected[1], megabytes)
         sizes = " and ".join(f"{file.stat().st_size / 1e6:.0f} MB" for file in (small_file, big_file))
         print(f"PDFs of {sizes}; peak memory of a step's process and its children, and of the simulator\n")
-        print(f"{'route':8} {'step':8} {'small':>9} {'big':>9} {'added':>9}   {'small':>7} {'big':>7}")
+        print(f"{'route':9} {'step':11} {'small':>9} {'big':>9} {'added':>9}   {'small':>7} {'big':>7}")
         with servers(folder) as (seaweed, simulator, address):
             environ = environment(folder, seaweed, address)
             services = Services(load_settings(environ), None)  # type: ignore[arg-type]  no app is needed
@@ -248,7 +300,9 @@ def measure(megabytes: int, names: list[str]) -> bool:
             for bucket in ("inbox", "outbox", "outbox-private"):
                 services.store.create_bucket(bucket)
             for name in names:
-                files = [small_file, base64_file if name == "base64" else big_file]
+                files = (
+                    protected if name == "protected" else [small_file, base64_file if name == "base64" else big_file]
+                )
                 costs: dict[tuple[str, str], dict[str, float]] = {}
                 for file in files:
                     forget_peak(simulator.pid)
@@ -257,13 +311,13 @@ def measure(megabytes: int, names: list[str]) -> bool:
                     served = {"megabytes": peak_megabytes(simulator.pid), "children": 0.0, "seconds": 0.0}
                     costs["(simulator)", file.name] = served
                     services.store.delete("inbox", f"{name}/{file.name}")
-                for step in (*STEPS, *(["(simulator)"] if name in {"sync", "async"} else [])):
+                for step in (*STEPS, *(["(simulator)"] if name in {"sync", "async", "protected"} else [])):
                     small, big = (costs[step, file.name] for file in files)
                     used = [cost["megabytes"] + cost["children"] for cost in (small, big)]
                     added = used[1] - used[0]
                     flat = flat and added <= MOST_ADDED_MEGABYTES
                     print(
-                        f"{name:8} {step:11} {used[0]:6.0f} MB {used[1]:6.0f} MB {added:+6.0f} MB"
+                        f"{name:9} {step:11} {used[0]:6.0f} MB {used[1]:6.0f} MB {added:+6.0f} MB"
                         f"   {small['seconds']:5.1f} s {big['seconds']:5.1f} s",
                         flush=True,
                     )
