@@ -87,7 +87,7 @@ def _marks(prediction: Prediction, absent: Sequence[int]) -> tuple[Mark, ...]:
     marks = []
     if prediction.failed_pages or absent:
         marks.append(Mark.PARTIAL)
-    if any(_failed_a_check(page) for page in prediction.pages):
+    if any(_failed_a_check(page) or _is_approved_without_boxes(page) for page in prediction.pages):
         marks.append(Mark.NEEDS_REVIEW)
     return tuple(marks)
 
@@ -98,3 +98,9 @@ def _failed_a_check(page: Page) -> bool:
     return any((check or "").strip().lower() == "failed" for check in checks) or any(
         (cell.failed_validation or "").strip() for table in page.tables for cell in table.cells
     )
+
+
+def _is_approved_without_boxes(page: Page) -> bool:
+    """Whether a person approved the page and nobody said so of what was found on it: perhaps all of it was deleted."""
+    found = [*page.fields, *(cell for table in page.tables for cell in table.cells)]
+    return page.moderated is True and any(part.moderated is not True for part in found)

@@ -191,3 +191,10 @@ def test_of_very_many_missing_pages_some_are_named():
 def test_a_failed_check_of_the_provider_needs_review(page, marks):
     found = Prediction(provider="nanonets", model="m", pages=(page,))
     assert predicted(a_run(), ROUTE, [found], LANE).facts["marks"] == marks
+
+
+@pytest.mark.parametrize(("said", "marks"), [(True, ()), (None, (Mark.NEEDS_REVIEW,))])
+def test_an_approved_page_needs_review_where_nobody_stands_for_what_was_found_on_it(said, marks):
+    page = Page(number=1, moderated=True, fields=(Field(label="total", text="12.00", moderated=said),))
+    approved = Prediction(provider="nanonets", model="invoices", pages=(page,))
+    assert predicted(a_run(), ROUTE, [approved], LANE).facts["marks"] == marks
