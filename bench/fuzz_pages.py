@@ -24,8 +24,8 @@ from pathlib import Path
 from pikepdf import ObjectStreamMode
 from pydantic import SecretStr
 
-from headrace.child_process import ChildDied, ChildTalksNonsense
-from headrace.counting import PageCounter
+from headrace.children.process import ChildDied, ChildTalksNonsense
+from headrace.counting.counter import PageCounter
 from headrace.errors import PermanentError
 from headrace.states import Reason
 from tests.heic import HEIC, THREE_IN_ONE_HEIC

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.counting import PageCounter
+from headrace.counting.counter import PageCounter
 from headrace.page_count import PageCount
 
 PAGES = 2000

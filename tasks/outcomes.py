@@ -102,5 +102,6 @@ def _failed_a_check(page: Page) -> bool:
 
 def _is_approved_without_boxes(page: Page) -> bool:
     """Whether a person approved the page and nobody said so of what was found on it: perhaps all of it was deleted."""
-    found = [*page.fields, *(cell for table in page.tables for cell in table.cells)]
-    return page.moderated is True and any(part.moderated is not True for part in found)
+    said = [field.moderated for field in page.fields]
+    said += [cell.moderated for table in page.tables for cell in table.cells]
+    return page.moderated is True and any(word is not True for word in said)

@@ -5,11 +5,11 @@ from typing import Protocol
 from config.routes import RouteTable
 from config.settings import Settings
 from headrace.clock import Clock
-from headrace.counting import PageCounter
+from headrace.counting.counter import PageCounter
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
-from headrace.preparing import Preparer
+from headrace.preparing.preparer import Preparer
 from headrace.providers import Provider
 from headrace.routing import Lane
 from headrace.storage import ObjectStore

@@ -15,8 +15,8 @@ from tasks.step import Held
 def source_for(held: Held, head: ObjectHead, provider: Provider) -> Iterator[Source]:
     """The document as the run's provider takes it; a copy is gone when the block ends.
 
-    Raises what `headrace.preparing` does; ConfigurationError too where a password that the route names is not in the
-    settings any more.
+    Raises what `headrace.preparing.preparer` does; ConfigurationError too where a password that the route names is
+    not in the settings any more.
     """
     services, run = held.services, held.run
     stored = StoredSource(services.store, run.document, head.size, run.media_type or "", _link(held, provider))

@@ -12,12 +12,12 @@ from config.celery import celery_settings
 from config.routes import RouteTable, check_secrets, load_routes
 from config.settings import Settings
 from headrace.clock import Clock, SystemClock
-from headrace.counting import PageCounter
+from headrace.counting.counter import PageCounter
 from headrace.errors import ConfigurationError, ProviderUnavailable
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
-from headrace.preparing import Preparer
+from headrace.preparing.preparer import Preparer
 from headrace.providers import Provider
 from headrace.routing import Lane
 from headrace.storage import ObjectStore

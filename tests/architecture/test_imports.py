@@ -65,7 +65,7 @@ def test_the_top_of_the_library_is_pure():
 
 def test_only_the_processes_read_the_environment():
     # It only decides which of the worker's variables its children do not get.
-    hands_on = ROOT / "headrace" / "child_process.py"
+    hands_on = ROOT / "headrace" / "children" / "process.py"
     for path in set(files("headrace", "tasks")) - {hands_on}:
         text = path.read_text(encoding="utf-8")
         assert "os.environ" not in text, path.relative_to(ROOT)

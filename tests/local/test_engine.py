@@ -50,7 +50,7 @@ def child_that(tmp_path, *lines):
             [
                 "import os, sys, time",
                 f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})",
-                "from headrace.child_talk import Talk",
+                "from headrace.children.talk import Talk",
                 "talk = Talk()",
                 "talk.say({'kind': 'ready'})",
                 "while True:",

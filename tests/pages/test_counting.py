@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
-from headrace.counting import PageCounter
-from headrace.counting_process import child_command
+from headrace.counting.counter import PageCounter
+from headrace.counting.process import child_command
 from headrace.errors import (
     ConfigurationError,
     CountOutOfMemory,

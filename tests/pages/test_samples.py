@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from headrace.counting import PageCounter
+from headrace.counting.counter import PageCounter
 from headrace.errors import EncryptedDocument, PermanentError
 from headrace.page_count import PageCount
 from tests.pages.sample_outcomes import BY_FOLDER

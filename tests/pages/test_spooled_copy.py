@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.counting.spooled_copy import SpooledCopy
 from headrace.errors import StorageUnavailable
-from headrace.spooled_copy import SpooledCopy
 
 
 @pytest.fixture

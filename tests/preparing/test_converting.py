@@ -6,8 +6,8 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from headrace.converting import convert
 from headrace.errors import UnreadableDocument
+from headrace.preparing.converting import convert
 from tests.heic import HEIC, heic_that_says
 from tests.pdfs import picture_that_says, tiff_whose_last_page_says
 from tests.preparing.pictures import drawn, red_corners, rendered, written

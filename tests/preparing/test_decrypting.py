@@ -5,8 +5,8 @@ from io import BytesIO
 import pikepdf
 import pytest
 
-from headrace.decrypting import decrypt
 from headrace.errors import EncryptedDocument, UnreadableDocument
+from headrace.preparing.decrypting import decrypt
 from tests.pdfs import make_pdf
 
 

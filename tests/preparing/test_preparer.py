@@ -11,7 +11,7 @@ import pikepdf
 import pytest
 from pydantic import SecretStr
 
-from headrace.child_talk import LENGTH
+from headrace.children.talk import LENGTH
 from headrace.errors import (
     ConfigurationError,
     DocumentReplaced,
@@ -22,7 +22,7 @@ from headrace.errors import (
     TransientError,
     UnreadableDocument,
 )
-from headrace.preparing import Preparer
+from headrace.preparing.preparer import Preparer
 from headrace.states import Preparation
 from tests.heic import HEIC
 from tests.pdfs import make_pdf, picture_that_says
@@ -263,7 +263,7 @@ def test_the_real_child_stops_at_the_most_bytes_it_may_write(tmp_path):
     with (tmp_path / "locked.pdf").open("rb") as source, (tmp_path / "copy").open("w+b") as target:
         files = (source.fileno(), target.fileno())
         done = subprocess.run(
-            [sys.executable, "-m", "headrace.preparing_child", "decrypt", str(2**30), "30", "100", *map(str, files)],
+            [sys.executable, "-m", "headrace.preparing.child", "decrypt", str(2**30), "30", "100", *map(str, files)],
             input=LENGTH.pack(len(order)) + order,
             capture_output=True,
             pass_fds=files,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.counting import PageCounter
+from headrace.counting.counter import PageCounter
 from headrace.ledger import Ledger
 from headrace.polling import PollSchedule
 from headrace.routing import Route

@@ -8,12 +8,12 @@ from typing import Any
 from config.lanes import LaneSettings
 from config.routes import RouteTable
 from config.settings import Settings
-from headrace.counting import PageCounter
+from headrace.counting.counter import PageCounter
 from headrace.document import Document
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
-from headrace.preparing import Preparer
+from headrace.preparing.preparer import Preparer
 from headrace.routing import Route
 from headrace.states import State
 from headrace.storage.answers import Answers

@@ -1,7 +1,7 @@
 """The process in which pages are read: `python -m headrace.providers.local.child MEMORY_BYTES SECONDS`.
 
 It is given nothing but two pipes and its limits: it asks for ranges of the document, answers with its pages as JSON,
-and takes the next order. It ends when standard input does. `headrace.child_talk` has the form of the messages.
+and takes the next order. It ends when standard input does. `headrace.children.talk` has the form of the messages.
 """
 
 import os
@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from headrace.child_limits import limit, limit_cpu
-from headrace.child_talk import Talk
+from headrace.children.limits import limit, limit_cpu
+from headrace.children.talk import Talk
 from headrace.labels import LabelRule
 from headrace.prediction import Page
 

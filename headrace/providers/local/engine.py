@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import structlog
 from pydantic import Field, TypeAdapter, ValidationError
 
-from headrace.child_process import (
+from headrace.children.process import (
     ChildDied,
     ChildMessage,
     ChildProcess,
@@ -20,7 +20,7 @@ from headrace.child_process import (
     Ready,
     Wanted,
 )
-from headrace.child_start import started
+from headrace.children.start import started
 from headrace.clock import Clock, SystemClock
 from headrace.errors import (
     EncryptedDocument,

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from headrace.child_process import ChildMessage, ChildProcess, Failed, OutOfMemory, Ready, Wanted
+from headrace.children.process import ChildMessage, ChildProcess, Failed, OutOfMemory, Ready, Wanted
 from headrace.clock import Clock
+from headrace.counting.spooled_copy import SpooledCopy
 from headrace.errors import StorageUnavailable
-from headrace.spooled_copy import SpooledCopy
 
 
 class Counted(ChildMessage):
@@ -44,7 +44,7 @@ _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimin
 
 def child_command(memory_bytes: int, seconds: float) -> list[str]:
     """The command line of a child with these limits."""
-    return [sys.executable, "-m", "headrace.counting_child", str(memory_bytes), str(seconds)]
+    return [sys.executable, "-m", "headrace.counting.child", str(memory_bytes), str(seconds)]
 
 
 class CountingProcess(ChildProcess[Message]):

@@ -10,7 +10,7 @@ from typing import IO, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from headrace.child_talk import LENGTH
+from headrace.children.talk import LENGTH
 from headrace.clock import Clock
 
 Message = TypeVar("Message")
@@ -86,7 +86,7 @@ class ChildProcess(Generic[Message]):
             stderr=subprocess.DEVNULL,
             bufsize=0,
             pass_fds=tuple(files),
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             env=_environment(os.environ),
             # A terminal's Ctrl-C is for the worker, which then ends its child.
             start_new_session=True,

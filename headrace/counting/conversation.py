@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from headrace.child_process import ChildTalksNonsense, OutOfMemory, Wanted
+from headrace.children.process import ChildTalksNonsense, OutOfMemory, Wanted
 from headrace.clock import Clock
 from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
-from headrace.counting_process import CopyWanted, Counted, CountingProcess, Refused
+from headrace.counting.process import CopyWanted, Counted, CountingProcess, Refused
 from headrace.errors import StorageUnavailable
 from headrace.ranges import RangeReader
 

@@ -1,15 +1,15 @@
-"""The process in which documents are opened: `python -m headrace.counting_child MEMORY_BYTES SECONDS`.
+"""The process in which documents are opened: `python -m headrace.counting.child MEMORY_BYTES SECONDS`.
 
 It is given nothing but two pipes, a file that its parent writes, and its limits. It asks for ranges of the document, or
 for a copy of it in that file, on standard output, is given them on standard input, answers, and takes the next
-document; it ends when standard input does. `headrace.child_talk` has the form of the messages.
+document; it ends when standard input does. `headrace.children.talk` has the form of the messages.
 """
 
 import sys
 from typing import Any, BinaryIO
 
-from headrace.child_limits import limit, limit_cpu
-from headrace.child_talk import Talk
+from headrace.children.limits import limit, limit_cpu
+from headrace.children.talk import Talk
 
 _TALK = Talk()
 

@@ -1,7 +1,7 @@
 """How a process and the child that it can kill talk: over two pipes, in messages, each under a length.
 
 Each message, both ways, is a length of 4 bytes (big endian) and that much JSON; bytes may follow a message that
-tells their length. This is the child's side; `headrace.child_process` has the other.
+tells their length. This is the child's side; `headrace.children.process` has the other.
 """
 
 import json

@@ -8,11 +8,11 @@ from typing import Self
 import structlog
 from pydantic import SecretStr
 
-from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
-from headrace.child_start import started
+from headrace.children.process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
+from headrace.children.start import started
 from headrace.clock import Clock, SystemClock
-from headrace.counting_conversation import Answer, Conversation, Question
-from headrace.counting_process import Counted, CountingProcess, Refused, child_command
+from headrace.counting.conversation import Answer, Conversation, Question
+from headrace.counting.process import Counted, CountingProcess, Refused, child_command
 from headrace.errors import (
     CountOutOfMemory,
     CountTimedOut,

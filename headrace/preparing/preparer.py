@@ -9,8 +9,8 @@ from typing import IO, NamedTuple, NoReturn
 import structlog
 from pydantic import SecretStr
 
-from headrace.child_process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
-from headrace.child_start import started
+from headrace.children.process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
+from headrace.children.start import started
 from headrace.clock import Clock, SystemClock
 from headrace.errors import (
     DocumentTooLarge,
@@ -20,8 +20,8 @@ from headrace.errors import (
     TransientError,
     UnreadableDocument,
 )
-from headrace.prepared_copy import PreparedCopy, disk_trouble, disk_troubles, nameless_file, pdf_name, write_all
-from headrace.preparing_process import CHILD, Message, Prepared, PreparingProcess, Refused
+from headrace.preparing.copies import PreparedCopy, disk_trouble, disk_troubles, nameless_file, pdf_name, write_all
+from headrace.preparing.process import CHILD, Message, Prepared, PreparingProcess, Refused
 from headrace.providers import Source
 from headrace.states import Preparation
 

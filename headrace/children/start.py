@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from headrace.child_process import ChildDied, ChildProcess, ChildTalksNonsense, ChildTooSlow, Ready
+from headrace.children.process import ChildDied, ChildProcess, ChildTalksNonsense, ChildTooSlow, Ready
 from headrace.errors import ConfigurationError, TransientError
 
 Child = TypeVar("Child", bound=ChildProcess[Any])

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from headrace.child_process import ChildMessage, ChildProcess, Failed, OutOfMemory, Ready
+from headrace.children.process import ChildMessage, ChildProcess, Failed, OutOfMemory, Ready
 from headrace.clock import Clock
 from headrace.states import Preparation
 
-CHILD = (sys.executable, "-m", "headrace.preparing_child")
+CHILD = (sys.executable, "-m", "headrace.preparing.child")
 
 
 class Prepared(ChildMessage):

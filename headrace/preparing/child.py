@@ -1,5 +1,5 @@
 """The process in which a copy is prepared:
-`python -m headrace.preparing_child PREPARATION MEMORY_BYTES SECONDS FILE_BYTES SOURCE TARGET`.
+`python -m headrace.preparing.child PREPARATION MEMORY_BYTES SECONDS FILE_BYTES SOURCE TARGET`.
 
 It is given its limits, two open files without a name (the document, and where the copy goes) and, through its
 pipe, what the document is and the passwords. It makes one copy, says how that went in a word, and ends.
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from headrace.child_limits import limit, limit_cpu
-from headrace.child_talk import Talk
+from headrace.children.limits import limit, limit_cpu
+from headrace.children.talk import Talk
 from headrace.states import Preparation
 
 _TALK = Talk()
@@ -38,13 +38,13 @@ def main() -> None:
 
 
 def _decrypting() -> _Make:
-    from headrace.decrypting import decrypt
+    from headrace.preparing.decrypting import decrypt
 
     return lambda document, copy, order: decrypt(document, copy, order["passwords"])
 
 
 def _converting() -> _Make:
-    from headrace.converting import convert
+    from headrace.preparing.converting import convert
 
     return lambda document, copy, order: convert(document, order["media_type"], copy)
 

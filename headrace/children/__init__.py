@@ -1,0 +1,1 @@
+"""Processes that may be killed: documents are opened there, because nobody knows what they hold."""
