@@ -335,8 +335,8 @@ def test_a_scheduled_retry_does_not_pay_again_for_what_the_provider_gave_up(worl
 PROTECTED = PAID.model_copy(update={"passwords": ("statements",)})
 
 
-def _dies_with_a_protected_document(make_world, provider, die_at, point):
-    """A worker dies at this point, and the password changes before the next one takes the run up."""
+def _dies(make_world, provider, die_at, point):
+    """A worker dies at this point with a protected document; the world then, and the run."""
     world = make_world(provider, routes=(PROTECTED,))
     world.settings = Settings.model_construct(passwords={"statements": SecretStr("secret")})
     run = world.drop("paid/a.pdf", make_pdf(1, password="secret"))
@@ -346,6 +346,12 @@ def _dies_with_a_protected_document(make_world, provider, die_at, point):
     with pytest.raises(WorkerDied):
         world.deliver_all()
     world.app.messages.clear()
+    return world, run
+
+
+def _dies_with_a_protected_document(make_world, provider, die_at, point):
+    """A worker dies at this point, and the password changes before the next one takes the run up."""
+    world, run = _dies(make_world, provider, die_at, point)
     world.settings = Settings.model_construct(passwords={"statements": SecretStr("changed")})
     recover(world)
     return world, run
@@ -396,15 +402,7 @@ class SlowBucket:
 
 def _dies_before_a_slow_bucket(make_world, provider, die_at, point):
     """A worker dies at this point, and the next one does not get the document in time."""
-    world = make_world(provider, routes=(PROTECTED,))
-    world.settings = Settings.model_construct(passwords={"statements": SecretStr("secret")})
-    run = world.drop("paid/a.pdf", make_pdf(1, password="secret"))
-    while world.app.messages[0].task != "headrace.submit":
-        world.deliver()
-    die_at(point)
-    with pytest.raises(WorkerDied):
-        world.deliver_all()
-    world.app.messages.clear()
+    world, run = _dies(make_world, provider, die_at, point)
     preparer, world.preparer = world.preparer, SlowBucket()
     world.clock.pass_(timedelta(seconds=16))
     world.sweep()
