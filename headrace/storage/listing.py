@@ -4,9 +4,13 @@ botocore builds every answer up member by member from its model of the service. 
 six times the processor's time that all the rest of the request takes, with Python's lock held.
 """
 
+import re
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
+
+# As stores write it. datetime reads much more than that, and reads some of it otherwise than botocore.
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 def read_entries(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
@@ -32,8 +36,13 @@ def read_entries(response_dict: dict[str, Any], customized_response_dict: dict[s
 
 def _read(entry: ElementTree.Element, space: str) -> dict[str, Any]:
     key = entry.findtext(f"{space}Key")
-    modified = datetime.fromisoformat(entry.findtext(f"{space}LastModified", ""))
-    if not key or modified.tzinfo is None:
-        raise ValueError("An object has no key, or its time has no zone.")
+    modified = entry.findtext(f"{space}LastModified", "")
+    if not key or _MOMENT.fullmatch(modified) is None:
+        raise ValueError("An object has no key, or its time is written otherwise.")
     size = int(entry.findtext(f"{space}Size", ""))
-    return {"Key": key, "ETag": entry.findtext(f"{space}ETag", ""), "Size": size, "LastModified": modified}
+    return {
+        "Key": key,
+        "ETag": entry.findtext(f"{space}ETag", ""),
+        "Size": size,
+        "LastModified": datetime.fromisoformat(modified),
+    }

@@ -165,20 +165,19 @@ class S3Store:
         )
         turning = iter(pages)
         while True:
-            with _translated(bucket, prefix):
-                page = next(turning, None)
+            try:
+                with _translated(bucket, prefix):
+                    page = next(turning, None)
+                heads = [] if page is None else [_head(entry) for entry in page.get("Contents", ())]
+            except (KeyError, ValueError) as error:
+                raise StorageUnavailable(
+                    f"The listing of s3://{bucket}/{prefix} cannot be understood ({type(error).__name__}): something "
+                    "else than an S3 server answers, or one that leaves facts out."
+                ) from error
             if page is None:
                 return
-            if entries := page.get("Contents"):
-                yield [
-                    ObjectHead(
-                        key=entry["Key"],
-                        etag=entry["ETag"].strip('"'),
-                        size=entry["Size"],
-                        last_modified=_whole_seconds(entry["LastModified"]),
-                    )
-                    for entry in entries
-                ]
+            if heads:
+                yield heads
 
     def presign(self, bucket: str, key: str, *, version_id: str | None, valid_for: timedelta) -> str:
         with _translated(bucket, key):
@@ -220,6 +219,16 @@ def _version(version_id: str | None) -> dict[str, Any]:
 
 def _real_version(version_id: str | None) -> str | None:
     return None if version_id == "null" else version_id
+
+
+def _head(entry: Mapping[str, Any]) -> ObjectHead:
+    """An object of a listing; KeyError where a fact is missing."""
+    return ObjectHead(
+        key=entry["Key"],
+        etag=entry["ETag"].strip('"'),
+        size=entry["Size"],
+        last_modified=_whole_seconds(entry["LastModified"]),
+    )
 
 
 def _match(etag: str | None) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Pages of listings are read quickly, and to the same as botocore reads them."""
 
 import re
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import botocore.session
@@ -8,8 +11,11 @@ import pytest
 from botocore.parsers import create_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from headrace.errors import StorageUnavailable
 from headrace.storage.listing import read_entries
+from headrace.storage.s3 import S3Store, s3_client
 
 OPERATION = botocore.session.get_session().get_service_model("s3").operation_model("ListObjectsV2")
 ENTRY = (
@@ -104,3 +110,35 @@ def test_a_damaged_page_is_read_as_botocore_reads_it_or_left_to_it(at, instead, 
         assert [entry["Key"] for entry in ours["Contents"]] == [entry["Key"] for entry in theirs["Contents"]]
     else:
         assert answer["body"] == body.encode()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ENTRY.replace("2026-11-20T12:00:01.250Z", "2026-11-20T1201.250Z"),
+        "<Contents><Key>in/a.pdf</Key></Contents>",
+    ],
+)
+def test_a_listing_that_leaves_facts_out_makes_the_store_unavailable(entry):
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = PAGE.format(entry).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = s3_client(
+            endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            region="us-east-1",
+            access_key="a",
+            secret_key=SecretStr("b"),
+        )
+        with closing(client), pytest.raises(StorageUnavailable, match="cannot be understood"):
+            list(S3Store(client).list("inbox", "in/"))
+        server.shutdown()
