@@ -4,10 +4,22 @@ import io
 from collections.abc import Callable
 from typing import NamedTuple
 
+from headrace.errors import StorageUnavailable
+
 RangeReader = Callable[[int, int], bytes]
 """(start, length) -> exactly these bytes of the document; start + length is never past its end."""
 
 BLOCK_BYTES = 64 * 1024
+
+
+def read_exactly(read: RangeReader, start: int, length: int) -> bytes:
+    """These bytes; StorageUnavailable where there come more or fewer, for then the store did not keep its word."""
+    data = read(start, length)
+    if len(data) != length:
+        raise StorageUnavailable(
+            f"The object store gave {len(data)} bytes where {length} were asked for and should be."
+        )
+    return data
 
 
 class Budget(NamedTuple):

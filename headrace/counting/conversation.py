@@ -10,8 +10,7 @@ from headrace.children.process import ChildTalksNonsense, OutOfMemory, Wanted
 from headrace.clock import Clock
 from headrace.count_costs import LARGER_BUDGET, MOST_COPIED_BYTES, WHOLE_BYTES
 from headrace.counting.process import CopyWanted, Counted, CountingProcess, Refused
-from headrace.errors import StorageUnavailable
-from headrace.ranges import RangeReader
+from headrace.ranges import RangeReader, read_exactly
 
 Answer = Counted | Refused | OutOfMemory
 
@@ -89,12 +88,7 @@ class Conversation:
         self._child.say({"descriptor": descriptor}, self._deadline)
 
     def _read(self, start: int, length: int) -> bytes:
-        data = self._question.read(start, length)
-        if len(data) != length:
-            raise StorageUnavailable(
-                f"The object store gave {len(data)} bytes where {length} were asked for and should be."
-            )
-        return data
+        return read_exactly(self._question.read, start, length)
 
     @contextmanager
     def _time_of_the_store(self) -> Iterator[None]:

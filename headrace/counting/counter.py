@@ -8,7 +8,8 @@ from typing import Self
 import structlog
 from pydantic import SecretStr
 
-from headrace.children.process import ChildDied, ChildTalksNonsense, ChildTooSlow, OutOfMemory
+from headrace.children.kept import KeptChild, blaming_the_document
+from headrace.children.process import ChildDied, OutOfMemory
 from headrace.children.start import started
 from headrace.clock import Clock, SystemClock
 from headrace.counting.conversation import Answer, Conversation, Question
@@ -31,8 +32,6 @@ log = structlog.get_logger()
 
 _SYSTEM_CLOCK = SystemClock()
 _START_SECONDS = 60.0
-# What a hundred documents leave behind in a process is not worth keeping.
-_DOCUMENTS_PER_CHILD = 100
 _REFUSALS: dict[Reason, type[PermanentError]] = {
     error.reason: error for error in (EmptyDocument, EncryptedDocument, NoPages, UnreadableDocument, UnsupportedType)
 }
@@ -60,8 +59,7 @@ class PageCounter:
         self._clock = clock
         self._command = command if command is not None else child_command(memory_bytes, seconds)
         self._lock = threading.Lock()
-        self._child: CountingProcess | None = None
-        self._documents = 0
+        self._child: KeptChild[CountingProcess] = KeptChild()
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +70,7 @@ class PageCounter:
     @property
     def child_pid(self) -> int | None:
         """The child's process id, while there is one."""
-        return None if self._child is None else self._child.pid
+        return self._child.pid
 
     def count(self, read: RangeReader, size: int, *, most_pages: int, passwords: Sequence[SecretStr] = ()) -> PageCount:
         """The pages of a document of `size` bytes, as `headrace.pages.count_pages` promises.
@@ -84,21 +82,8 @@ class PageCounter:
         this machine has no room for a copy that is needed; ConfigurationError where the child cannot
         start, TransientError where it cannot now; and what `read` raises, unchanged.
         """
-        with self._lock:
-            try:
-                answer = self._answer(Question(read, size, most_pages, passwords))
-            except ChildTooSlow as error:
-                raise self._timed_out() from error
-            except ChildDied as death:
-                if death.signal_number == signal.SIGXCPU:
-                    raise self._timed_out() from death
-                raise UnreadableDocument(
-                    "The document ends the process that reads it. Open it in a viewer and save it anew."
-                ) from death
-            except ChildTalksNonsense as error:
-                raise UnreadableDocument(
-                    "The document makes the process that reads it misbehave. Open it in a viewer and save it anew."
-                ) from error
+        with self._lock, blaming_the_document(self._timed_out):
+            answer = self._answer(Question(read, size, most_pages, passwords))
         match answer:
             case Counted():
                 return PageCount(
@@ -120,7 +105,7 @@ class PageCounter:
     def close(self) -> None:
         """End the child. The next count starts another."""
         with self._lock:
-            self._end_child()
+            self._child.end()
 
     def _answer(self, question: Question) -> Answer:
         try:
@@ -133,34 +118,20 @@ class PageCounter:
         return self._answer_of_one_child(question)
 
     def _answer_of_one_child(self, question: Question) -> Answer:
-        child = self._running_child()
-        try:
-            answer = Conversation(child, question, self._seconds, self._clock).answer()
-        except BaseException:
-            # It is dead, or hung, or waits for bytes that will not come.
-            self._end_child()
-            raise
-        self._documents += 1
-        if isinstance(answer, OutOfMemory) or self._documents >= _DOCUMENTS_PER_CHILD:
-            self._end_child()
+        answer = self._child.use(
+            self._started, lambda child: Conversation(child, question, self._seconds, self._clock).answer()
+        )
+        if isinstance(answer, OutOfMemory):
+            self._child.end()
         return answer
 
-    def _running_child(self) -> CountingProcess:
-        if self._child is not None:
-            return self._child
-        self._documents = 0
-        self._child = started(
+    def _started(self) -> CountingProcess:
+        return started(
             lambda: CountingProcess(self._command, self._clock),
             lambda: self._clock.monotonic() + _START_SECONDS,
             "The process that counts pages",
             self._memory_bytes,
         )
-        return self._child
-
-    def _end_child(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
 
     def _timed_out(self) -> CountTimedOut:
         return CountTimedOut(

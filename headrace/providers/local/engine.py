@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 import structlog
 from pydantic import Field, TypeAdapter, ValidationError
 
+from headrace.children.kept import KeptChild, blaming_the_document
 from headrace.children.process import (
     ChildDied,
     ChildMessage,
     ChildProcess,
     ChildTalksNonsense,
-    ChildTooSlow,
     Failed,
     OutOfMemory,
     Ready,
@@ -35,14 +35,12 @@ from headrace.labels import LabelRule
 from headrace.prediction import Page
 from headrace.providers.local.child import LONGEST_ANSWER_BYTES
 from headrace.providers.local.distant_file import BLOCK_BYTES
-from headrace.ranges import RangeReader
+from headrace.ranges import RangeReader, read_exactly
 from headrace.states import Reason
 
 log = structlog.get_logger()
 
 _SYSTEM_CLOCK = SystemClock()
-# What so many parts leave behind in a process is not worth keeping.
-_PARTS_PER_CHILD = 100
 _REFUSALS: dict[Reason, type[PermanentError]] = {
     error.reason: error for error in (EncryptedDocument, NeedsOcr, UnreadableDocument)
 }
@@ -101,13 +99,12 @@ class LocalEngine:
         self._clock = clock
         self._command = command if command is not None else child_command(memory_bytes, seconds)
         self._lock = threading.Lock()
-        self._child: ChildProcess[Message] | None = None
-        self._parts = 0
+        self._child: KeptChild[ChildProcess[Message]] = KeptChild()
 
     @property
     def child_pid(self) -> int | None:
         """The child's process id, while there is one."""
-        return None if self._child is None else self._child.pid
+        return self._child.pid
 
     def pages(self, read: RangeReader, size: int, rules: Sequence[LabelRule], pages: tuple[int, int] | None) -> Pages:
         """The pages of a document of `size` bytes, as `headrace.providers.local.read_document` promises.
@@ -117,27 +114,14 @@ class LocalEngine:
         has no room for the pages; ConfigurationError where the child cannot start, TransientError where
         it cannot now; and what `read` raises, unchanged.
         """
-        with self._lock:
+        with self._lock, blaming_the_document(self._timed_out):
             end = self._clock.monotonic() + self._whole_seconds
-            try:
-                return self._pages(read, size, rules, pages, end)
-            except ChildTooSlow as error:
-                raise self._timed_out() from error
-            except ChildDied as death:
-                if death.signal_number == signal.SIGXCPU:
-                    raise self._timed_out() from death
-                raise UnreadableDocument(
-                    "The document ends the process that reads it. Open it in a viewer and save it anew."
-                ) from death
-            except ChildTalksNonsense as error:
-                raise UnreadableDocument(
-                    "The document makes the process that reads it misbehave. Open it in a viewer and save it anew."
-                ) from error
+            return self._pages(read, size, rules, pages, end)
 
     def close(self) -> None:
         """End the child. The next part starts another."""
         with self._lock:
-            self._end_child()
+            self._child.end()
 
     def _pages(
         self, read: RangeReader, size: int, rules: Sequence[LabelRule], pages: tuple[int, int] | None, end: float
@@ -154,17 +138,12 @@ class LocalEngine:
     def _pages_of_one_child(
         self, read: RangeReader, size: int, rules: Sequence[LabelRule], pages: tuple[int, int] | None, end: float
     ) -> Pages:
-        child = self._running_child(end)
         order = {"size": size, "pages": pages, "rules": [rule.model_dump(mode="json") for rule in rules]}
-        try:
-            answer = self._converse(child, order, read, size, end)
-        except BaseException:
-            # It is dead, or hung, or waits for bytes that will not come.
-            self._end_child()
-            raise
-        self._parts += 1
-        if isinstance(answer, ReadOutOfMemory) or self._parts >= _PARTS_PER_CHILD:
-            self._end_child()
+        answer = self._child.use(
+            lambda: self._started(end), lambda child: self._converse(child, order, read, size, end)
+        )
+        if isinstance(answer, ReadOutOfMemory):
+            self._child.end()
         if isinstance(answer, PermanentError | StorageUnavailable):
             raise answer
         return answer
@@ -181,7 +160,7 @@ class LocalEngine:
                     if length > BLOCK_BYTES or start + length > size:
                         raise ChildTalksNonsense("a request for more than a block, or outside the document")
                     asked_at = self._clock.monotonic()
-                    data = _exactly(read, start, length)
+                    data = read_exactly(read, start, length)
                     # The store's time is not the document's fault.
                     deadline = min(end, deadline + self._clock.monotonic() - asked_at)
                     child.say({"length": length}, deadline, data)
@@ -199,22 +178,13 @@ class LocalEngine:
                 case other:
                     raise ChildTalksNonsense(f"{other.kind!r} in the middle of a document")
 
-    def _running_child(self, end: float) -> ChildProcess[Message]:
-        if self._child is not None:
-            return self._child
-        self._parts = 0
-        self._child = started(
+    def _started(self, end: float) -> ChildProcess[Message]:
+        return started(
             lambda: ChildProcess(self._command, self._clock, _MESSAGES),
             lambda: end,
             "The process of the local engine",
             self._memory_bytes,
         )
-        return self._child
-
-    def _end_child(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
 
     def _timed_out(self) -> ReadTimedOut:
         return ReadTimedOut(
@@ -226,15 +196,6 @@ class LocalEngine:
 def child_command(memory_bytes: int, seconds: float) -> list[str]:
     """The command line of a child with these limits."""
     return [sys.executable, "-m", "headrace.providers.local.child", str(memory_bytes), str(seconds)]
-
-
-def _exactly(read: RangeReader, start: int, length: int) -> bytes:
-    data = read(start, length)
-    if len(data) != length:
-        raise StorageUnavailable(
-            f"The object store gave {len(data)} bytes where {length} were asked for and should be."
-        )
-    return data
 
 
 def _parsed(pages: bytes) -> Pages:
