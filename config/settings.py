@@ -109,6 +109,26 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         description="How often the watched prefixes are listed, in seconds; 0 turns watching off.",
     )
+    send_seconds: float = Field(
+        default=120.0,
+        ge=5,
+        le=120,
+        description="A paid request leaves this many seconds after its intent was noted, or not at all.",
+    )
+    settle_seconds: float = Field(
+        default=900.0,
+        ge=1,
+        le=86_400,
+        description="How long after a paid request can have left at the latest its absence from the provider's list "
+        "counts, in seconds; longer than the list may lag behind.",
+    )
+    scan_hours: float = Field(
+        default=24.0,
+        ge=0,
+        le=8760,
+        allow_inf_nan=False,
+        description="How often the whole of each watched prefix is compared with the ledger, in hours; 0 turns it off.",
+    )
     count_seconds: float = Field(
         default=30.0, gt=0, le=100, description="How long counting one document's pages may take, in seconds."
     )

@@ -159,6 +159,14 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "The worker died between sending the document and noting the answer; the provider may have taken it.",
         "See in_doubt: look for the document at the provider before reprocessing it.",
     ),
+    Reason.NOT_TAKEN: Explanation(
+        "The provider's own list, looked through more than once, does not have the document; nothing was charged.",
+        "Nothing is to be done: it is sent again by itself.",
+    ),
+    Reason.GIVEN_UP: Explanation(
+        "It was not known whether the provider took the document, and a person decided to leave it at that.",
+        "Reprocess it where it is still wanted, which may pay a second time.",
+    ),
     # Ourselves.
     Reason.IN_FLIGHT: Explanation(
         "The lane already has as many documents at the provider as it may.",

@@ -16,7 +16,7 @@ from headrace.polling import PollSchedule
 from headrace.states import Mode
 
 SEND_WITHIN = timedelta(seconds=120)
-"""A paid request leaves this long after its intent was noted, or not at all."""
+"""A paid request leaves this long after its intent was noted at the latest; a setting may allow less."""
 
 DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".heic", ".heif")
 
@@ -97,6 +97,11 @@ class Route(BaseModel):
         default=(), description="Table headings that get a column of their own in table_rows."
     )
     poll: PollSchedule = Field(default=PollSchedule(), description="When to ask for an asynchronous answer.")
+    on_doubt: Literal["hold", "resubmit"] = Field(
+        default="hold",
+        description='What becomes of a paid request of which the provider cannot say whether it took it: "hold" lets a '
+        'person decide; "resubmit" sends it again, which may pay it a second time.',
+    )
     fields: tuple[LabelRule, ...] = Field(
         default=(),
         description="What the local provider looks for; for every provider, of which kind a label's values are.",

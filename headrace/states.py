@@ -58,6 +58,8 @@ class SubmissionState(StrEnum):
     ANSWERED = "answered"
     REJECTED = "rejected"
     IN_DOUBT = "in_doubt"
+    ABANDONED = "abandoned"
+    """A person, or the route, decided not to wait for the truth of it."""
 
 
 class Mark(StrEnum):
@@ -99,7 +101,7 @@ class Reason(StrEnum):
     NOT_SENT = "not_sent"
     PREDICTION_FAILED = "prediction_failed"
     PREDICTION_TIMED_OUT = "prediction_timed_out"
-    # The provider, in doubt: the run is held as IN_DOUBT, its submission says which of these it was.
+    # The provider, in doubt: the run waits, or is held, as IN_DOUBT; its submission says which of these it was.
     IN_DOUBT = "in_doubt"
     SERVER_ERROR = "server_error"
     HTML_ANSWER = "html_answer"
@@ -108,6 +110,9 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     CONNECTION_CUT = "connection_cut"
     WORKER_DIED = "worker_died"
+    # How doubt ended, where the provider does not have it.
+    NOT_TAKEN = "not_taken"
+    GIVEN_UP = "given_up"
     # Ourselves.
     IN_FLIGHT = "in_flight"
     POISON = "poison"

@@ -20,6 +20,8 @@ SUBMIT = "headrace.submit"
 POLL = "headrace.poll"
 EXPORT = "headrace.export"
 SWEEP = "headrace.sweep"
+SETTLE = "headrace.settle"
+SCAN = "headrace.scan"
 SCHEDULES = "headrace.schedules"
 MARKER = "headrace.marker"
 

@@ -29,7 +29,7 @@ from headrace.errors import (
 from headrace.ledger.records import Advance, Submission, SubmissionChange
 from headrace.prediction import Prediction
 from headrace.providers import Answer, Job, Provider, Request, Source
-from headrace.routing import SEND_WITHIN, metadata_of, page_numbers, pages_sent
+from headrace.routing import metadata_of, page_numbers, pages_sent
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
 from headrace.storage.notes import Adopt, Doubt, Fenced, Granted, Note
@@ -124,7 +124,7 @@ def _fenced(held: Held, location: Location, key: SubmissionKey) -> Fenced:
     services, run, route = held.services, held.run, held.route
     services.marker.check(location)
     pages = None if run.pages is None else pages_sent(run.pages, route)
-    send_before = services.clock.now() + SEND_WITHIN
+    send_before = services.clock.now() + timedelta(seconds=services.settings.send_seconds)
     intent = services.ledger.intend(
         held.claim, key, route.lane, run.mode or Mode.ASYNC, pages=pages, send_before=send_before
     )

@@ -113,6 +113,7 @@ objects = _table(
     Column("id", Text, primary_key=True),
     Column("received_on", Text, nullable=False),  # the UTC day on which the key was first seen
     Column("current", Text),  # the document that, as far as was told, lies there now
+    Column("gone_at", Moment),  # when a scan found nothing there any more
 )
 
 documents = _table(
@@ -196,7 +197,12 @@ submissions = _table(
     Column("group_id", _SERIAL, ForeignKey("poll_groups.id"), index=True),
     Column("created_at", Moment, nullable=False),
     Column("accepted_at", Moment),
+    Column("doubted_at", Moment),
+    Column("looks", Integer, nullable=False, default=0, server_default="0"),  # listings asked since it is in doubt
+    Column("look_at", Moment),  # the next one
+    Column("absent_at", Moment),  # the first of them that came to its end without it
     Column("updated_at", Moment, nullable=False),
+    Index(None, "state", "look_at"),
 )
 
 
@@ -303,6 +309,25 @@ watches = _table(
     Column("prefix", _KEY, primary_key=True),
     Column("cursor", Text, nullable=False),
     Column("updated_at", Moment, nullable=False),
+)
+
+# Accounts whose provider was seen to tell our keys again: only then a key that is not told is absent.
+echoes = _table(
+    "echoes",
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("seen_at", Moment, nullable=False),
+)
+
+# Passes over a whole bucket that outlast a process: a scan, a rebuild.
+passes = _table(
+    "passes",
+    Column("name", Text, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON: what it found so far
+    Column("started_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("finished_at", Moment),
 )
 
 schedules = _table(

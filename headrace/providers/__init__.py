@@ -1,6 +1,6 @@
 """The seam to the prediction APIs: one module a provider, all of them speaking these values."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -17,7 +17,7 @@ class Capabilities:
 
     `paid`: a request costs money, so it has notes, `send_before` and doubt. `part_pages`: the most
     pages that one submission may hold; None for the whole document. `protected`: takes PDFs that open
-    only with a password.
+    only with a password. `find`: can be asked whether it took a request.
     """
 
     paid: bool
@@ -26,6 +26,7 @@ class Capabilities:
     media_types: frozenset[str]
     part_pages: int | None = None
     protected: bool = False
+    find: bool = False
 
 
 class Source(Protocol):
@@ -105,6 +106,47 @@ class Refused:
     detail: str
 
 
+@dataclass(frozen=True)
+class Sought:
+    """A paid request in doubt, as a provider's listing may show it: `name` is the name its document went out under."""
+
+    key: SubmissionKey
+    name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The provider took it. `jobs` is all that a listing has under the key, the oldest first: one, if all is well."""
+
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A listing that came to its end does not have it."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The listing cannot tell; `detail` says why, for people."""
+
+    detail: str
+
+
+Finding = Found | Absent | Unknown
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one look at a provider's own list told.
+
+    `echoed`: it named a key of ours, any key: only of such an account does it say something that a key is absent.
+    """
+
+    findings: Mapping[SubmissionKey, Finding]
+    echoed: bool
+
+
 class Provider(Protocol):
     """A prediction API."""
 
@@ -120,6 +162,16 @@ class Provider(Protocol):
 
     def fetch(self, jobs: Sequence[Job], *, deadline_seconds: float) -> Mapping[Job, Answer | Pending | Refused]:
         """Ask for accepted jobs, within so many seconds. A job whose call failed is Pending: asking again is free."""
+        ...
+
+    def find(
+        self, model: str, sought: Collection[Sought], since: datetime, until: datetime, *, deadline_seconds: float
+    ) -> Listing:
+        """Look for paid requests that went out between two times, all in one listing; it costs nothing.
+
+        Raises PermanentError, RateLimited or ProviderUnavailable where the listing does not come to its end: then
+        nothing is known. A provider whose capabilities lack `find` says Unknown of every one.
+        """
         ...
 
     def read(self, raw: bytes, model: str) -> Prediction:

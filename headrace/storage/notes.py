@@ -16,7 +16,7 @@ from headrace.errors import ObjectNotFound, PreconditionFailed, StorageUnavailab
 from headrace.faults import fault_point
 from headrace.ledger.records import Run, Submission
 from headrace.routing import Route
-from headrace.states import Reason
+from headrace.states import Mode, Preparation, Reason
 from headrace.storage import Location, ObjectStore
 
 log = structlog.get_logger()
@@ -52,11 +52,36 @@ class NotedDocument(BaseModel):
         )
 
 
+class NotedRun(BaseModel):
+    """What routing decided of the run, for the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mode: Mode | None = None
+    media_type: str | None = None
+    preparation: Preparation | None = None
+    pages: int | None = None
+    pages_source: str | None = None
+    walked_pages: int | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(
+            mode=run.mode,
+            media_type=run.media_type,
+            preparation=run.preparation,
+            pages=run.pages,
+            pages_source=run.pages_source,
+            walked_pages=run.walked_pages,
+        )
+
+
 class Note(BaseModel):
     """One attempt to send one submission, and what became of it.
 
     `nonce` is new for every attempt, so that its writer knows it again. `outcome` "refused" says that
-    the attempt certainly was not paid, and `reason` why; "accepted" comes with the provider's `job`.
+    the attempt certainly was not paid, and `reason` why; "accepted" comes with the provider's `job`;
+    "abandoned" says that nobody waits for the truth of it any more: a next submission was begun, or none will be.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,7 +96,8 @@ class Note(BaseModel):
     part: str
     route: str
     revision: str
-    outcome: Literal["none", "accepted", "refused"] = "none"
+    facts: NotedRun = NotedRun()
+    outcome: Literal["none", "accepted", "refused", "abandoned"] = "none"
     job: str | None = None
     reason: Reason | None = None
     at: datetime
@@ -90,6 +116,7 @@ class Note(BaseModel):
             part=intent.key.part,
             route=route.name,
             revision=route.revision,
+            facts=NotedRun.of(run),
             at=at,
         )
 

@@ -4,7 +4,7 @@ import json
 from collections import deque
 
 from headrace.prediction import Cell, Field, Page, Prediction, Table
-from headrace.providers import Answer, Capabilities, Job, Pending
+from headrace.providers import Answer, Capabilities, Job, Listing, Pending, Unknown
 
 
 def prediction(pages: int = 1, *, job: str | None = "job-1", failed: tuple[int, ...] = ()) -> Prediction:
@@ -37,16 +37,19 @@ def answer(pages: int = 1, **more) -> Answer:
 class ScriptedProvider:
     """`submits` and `polls` are what the calls return, or raise, one after the other."""
 
-    def __init__(self, submits=(), polls=(), *, paid=True, part_pages=None) -> None:
+    def __init__(self, submits=(), polls=(), listings=(), *, paid=True, part_pages=None) -> None:
         self.capabilities = Capabilities(
             paid=paid,
             asynchronous=paid,
             urls=paid,
             media_types=frozenset({"application/pdf"}),
             part_pages=part_pages,
+            find=paid,
         )
         self.submits = deque(submits)
         self.polls = deque(polls)
+        self.listings = deque(listings)
+        self.looked = []
         self.requests = []
         self.sources = []
 
@@ -62,6 +65,14 @@ class ScriptedProvider:
 
     def fetch(self, jobs, *, deadline_seconds):
         return {job: (self.polls.popleft() if self.polls else Pending("in the queue")) for job in jobs}
+
+    def find(self, model, sought, since, until, *, deadline_seconds):
+        """`listings` are what looking brings, or raises, one after the other; without one, nothing is known."""
+        self.looked.append((model, list(sought), since, until))
+        result = self.listings.popleft() if self.listings else None
+        if isinstance(result, Exception):
+            raise result
+        return result or Listing({one.key: Unknown("it is not asked") for one in sought}, echoed=False)
 
     def read(self, raw, model):
         raise NotImplementedError

@@ -1,8 +1,9 @@
 """Nanonets OCR (api/v2) as a Provider: one document goes out once, and what comes of it is certain or in doubt."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -11,7 +12,18 @@ import structlog
 from headrace.clock import Clock
 from headrace.errors import PredictionRejected, ProviderUnavailable
 from headrace.prediction import Prediction
-from headrace.providers import Answer, Capabilities, Job, Pending, Refused, Request, Source
+from headrace.providers import (
+    Answer,
+    Capabilities,
+    Job,
+    Listing,
+    Pending,
+    Refused,
+    Request,
+    Sought,
+    Source,
+    Unknown,
+)
 from headrace.providers.nanonets import answers, bodies, outcomes, reading, texts
 from headrace.providers.nanonets.answers import UnreadableBody
 from headrace.providers.nanonets.api import NanonetsApi
@@ -70,6 +82,18 @@ class NanonetsProvider:
         deadline = Deadline(self._clock, deadline_seconds)
         with ThreadPoolExecutor(FETCHES_AT_ONCE, thread_name_prefix="nanonets-fetch") as pool:
             return dict(zip(jobs, pool.map(lambda job: self._fetch(job, deadline), jobs), strict=True))
+
+    def find(
+        self,
+        model: str,  # noqa: ARG002  nothing is asked
+        sought: Collection[Sought],
+        since: datetime,  # noqa: ARG002
+        until: datetime,  # noqa: ARG002
+        *,
+        deadline_seconds: float,  # noqa: ARG002
+    ) -> Listing:
+        """Unknown of every one: the window of days is not looked through."""
+        return Listing({one.key: Unknown("it is not asked") for one in sought}, echoed=False)
 
     def read(self, raw: bytes, model: str) -> Prediction:
         """The prediction in a stored answer, of a predict call, by file or of full text.

@@ -1,0 +1,33 @@
+"""What settling doubt, scanning a bucket and rebuilding the ledger remember."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.add_column("objects", sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("submissions", sa.Column("doubted_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("submissions", sa.Column("looks", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("submissions", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("submissions", sa.Column("absent_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index("ix_submissions_state_look_at", "submissions", ["state", "look_at"])
+    op.create_table(
+        "echoes",
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("provider", "account", name="pk_echoes"),
+    )
+    op.create_table(
+        "passes",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_passes"),
+    )
