@@ -9,7 +9,10 @@ FROM_LOCK = install --quiet --no-deps --require-hashes --requirement
 OURSELVES = install --quiet --no-deps --no-build-isolation --no-index --editable .
 UV_LOCK = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-.PHONY: run install test check lock
+DOCS ?= 1000
+SEED ?= 1
+
+.PHONY: run install test prove chaos check lock
 
 run: .venv/installed
 	@.venv/bin/headrace run $(ARGS)
@@ -19,6 +22,15 @@ install: .venv/installed
 test: .venv/installed .venv/installed-dev .venv-plain/installed
 	@.venv-plain/bin/headrace --help > /dev/null
 	@.venv/bin/python -m pytest $(ARGS)
+
+# The long proofs: a process killed at each fault point, three minutes of chaos, and whatever else takes long.
+prove: .venv/installed .venv/installed-dev .venv-plain/installed
+	@.venv/bin/python -m pytest -m proof $(ARGS)
+	@.venv/bin/python -m tests.fault_points
+
+# `make chaos DOCS=10000 SEED=7`: documents through real processes while everything is killed at random.
+chaos: .venv/installed .venv/installed-dev
+	@.venv/bin/python -m tests.chaos --documents $(DOCS) --seed $(SEED) $(ARGS)
 
 check: .venv/installed .venv/installed-dev
 	@.venv/bin/ruff check
