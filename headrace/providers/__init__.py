@@ -108,10 +108,15 @@ class Refused:
 
 @dataclass(frozen=True)
 class Sought:
-    """A paid request in doubt, as a provider's listing may show it: `name` is the name its document went out under."""
+    """A paid request in doubt, as a provider's listing may show it.
+
+    `name` is the name its document went out under, None where it had none on its way (as Base64, as a link);
+    `text_only` is what the request was.
+    """
 
     key: SubmissionKey
-    name: str
+    name: str | None
+    text_only: bool = False
 
 
 @dataclass(frozen=True)

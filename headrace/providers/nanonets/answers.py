@@ -105,13 +105,19 @@ def beside_pages(body: Record) -> list[Record]:
 
 def accepted(pages: Sequence[Record]) -> Accepted:
     """The one file that these page records (at least one) are of; UnreadableBody where that is not clear."""
-    file_id, *others = [record.get("request_file_id") for record in pages]
-    if not isinstance(file_id, str) or not _FILE_ID.fullmatch(file_id):
+    file = file_id(pages[0])
+    if file is None:
         raise UnreadableBody("The body names no usable file id.")
-    if any(other != file_id for other in others):
+    if any(record.get("request_file_id") != file for record in pages):
         raise UnreadableBody("The body names several files; one was sent.")
     page_ids = {record["id"] for record in pages if isinstance(record.get("id"), str) and record["id"]}
-    return Accepted(file_id, len(page_ids) or None)
+    return Accepted(file, len(page_ids) or None)
+
+
+def file_id(record: Record) -> str | None:
+    """The id of the file that a page is of; None where it names none by which anybody can ask."""
+    found = record.get("request_file_id")
+    return found if isinstance(found, str) and _FILE_ID.fullmatch(found) else None
 
 
 def standing(pages: Sequence[Record], expected_pages: int | None) -> Standing:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -22,9 +22,8 @@ from headrace.providers import (
     Request,
     Sought,
     Source,
-    Unknown,
 )
-from headrace.providers.nanonets import answers, bodies, outcomes, reading, texts
+from headrace.providers.nanonets import answers, bodies, finding, outcomes, reading, texts
 from headrace.providers.nanonets.answers import UnreadableBody
 from headrace.providers.nanonets.api import NanonetsApi
 from headrace.providers.nanonets.calls import Reply
@@ -40,6 +39,8 @@ log = structlog.get_logger()
 
 FETCH_SECONDS = 40.0
 FETCHES_AT_ONCE = 8
+# A day that the vendor counts elsewhere, and a sending around midnight, are in the window all the same.
+DAYS_BEFORE, DAYS_AFTER = timedelta(days=1), timedelta(days=2)
 
 
 class NanonetsProvider:
@@ -50,6 +51,7 @@ class NanonetsProvider:
         asynchronous=True,
         urls=True,
         media_types=frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff"}),
+        find=True,
     )
 
     def __init__(self, client: httpx.Client, clock: Clock, dialect: Dialect = REFERENCE) -> None:
@@ -84,16 +86,18 @@ class NanonetsProvider:
             return dict(zip(jobs, pool.map(lambda job: self._fetch(job, deadline), jobs), strict=True))
 
     def find(
-        self,
-        model: str,  # noqa: ARG002  nothing is asked
-        sought: Collection[Sought],
-        since: datetime,  # noqa: ARG002
-        until: datetime,  # noqa: ARG002
-        *,
-        deadline_seconds: float,  # noqa: ARG002
+        self, model: str, sought: Collection[Sought], since: datetime, until: datetime, *, deadline_seconds: float
     ) -> Listing:
-        """Unknown of every one: the window of days is not looked through."""
-        return Listing({one.key: Unknown("it is not asked") for one in sought}, echoed=False)
+        """Look for the keys in one listing of the days around these times, from one day before to two after.
+
+        Raises PredictionRejected or RateLimited where the listing is refused, ProviderUnavailable where it does not
+        come to its end in time or cannot be understood.
+        """
+        first, last = since.astimezone(UTC).date() - DAYS_BEFORE, until.astimezone(UTC).date() + DAYS_AFTER
+        records = self._api.window(model, first, last, deadline_seconds=deadline_seconds)
+        found = finding.listing(records, model, sought)
+        log.info("window looked through", model=model, sought=len(sought), echoed=found.echoed)
+        return found
 
     def read(self, raw: bytes, model: str) -> Prediction:
         """The prediction in a stored answer, of a predict call, by file or of full text.
