@@ -99,6 +99,22 @@ class Submission:
     accepted_at: datetime | None = None
     paid: bool = True
     """Whether sending it costs money: only then can it be in doubt."""
+    doubted_at: datetime | None = None
+    """When it came into doubt last."""
+    looks: int = 0
+    """How often the provider was asked for it since."""
+    look_at: datetime | None = None
+    """When it is asked next; None where it is not, because it is not in doubt or a person decides."""
+    absent_at: datetime | None = None
+    """When the provider was asked first, of those times on end when it did not have it."""
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A paid request in doubt, and its run."""
+
+    submission: Submission
+    run: Run
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,8 @@ class SubmissionChange:
     pages: int | None = None
     cost: float | None = None
     reason: Reason | None = None
+    look_at: datetime | None = None
+    """Of what comes into doubt: when the provider is to be asked for it first."""
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,10 @@ def submission_of(row: Row[Any]) -> Submission:
         polls=row.polls,
         accepted_at=row.accepted_at,
         paid=row.paid,
+        doubted_at=row.doubted_at,
+        looks=row.looks,
+        look_at=row.look_at,
+        absent_at=row.absent_at,
     )
 
 
