@@ -43,6 +43,11 @@ class Run:
     deliveries: int = 0
     attempts: int = 0
     """Sendings that ended certainly unpaid and may be tried again, since the run last was admitted anew."""
+    put_offs: int = 0
+    """How often in a row a store that failed had it wait."""
+    put_off_for: Reason | None = None
+    """Why, the last time; `put_off_since` is since when it has been that."""
+    put_off_since: datetime | None = None
     published: bool = False
     """Whether the manifest of this state is published."""
     received_at: datetime | None = None
@@ -115,6 +120,20 @@ class Doubtful:
 
     submission: Submission
     run: Run
+
+
+@dataclass(frozen=True)
+class LookedFor:
+    """What asking for a request in doubt brought: it is asked for again at `at`, and decided at `until` at the earliest.
+
+    `counts` is False where it could not even be asked.
+    """
+
+    submission: Submission
+    at: datetime
+    until: datetime
+    absent_at: datetime | None
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -253,6 +272,51 @@ class Count:
     runs: int
     pages: int
     cost: float | None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How far a pass over a whole bucket has come.
+
+    `cursor` is the place up to which all was dealt with, `facts` what was found so far (JSON's values).
+    """
+
+    name: str
+    cursor: str
+    facts: Mapping[str, Any]
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Lying:
+    """What the ledger has as lying under a key; `gone_at` says when nothing was found there any more."""
+
+    object_id: str
+    key: str
+    document_id: str
+    last_modified: datetime | None
+    gone_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StuckRuns:
+    """Runs that should have gone on long ago and share a state and a reason: how many, and those that wait longest."""
+
+    state: State
+    reason: Reason | None
+    runs: int
+    first: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class StuckGroups:
+    """Poll groups that nobody looks after: how many, the jobs in them, and since when the first is overdue."""
+
+    groups: int
+    jobs: int
+    since: datetime | None
 
 
 @dataclass(frozen=True)

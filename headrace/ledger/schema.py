@@ -161,6 +161,9 @@ runs = _table(
     Column("deliveries", Integer, nullable=False, default=0),
     Column("sweeps", Integer, nullable=False, default=0),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("put_offs", Integer, nullable=False, default=0, server_default="0"),  # in a row, by a store that fails
+    Column("put_off_for", Word(Reason)),  # why, the last time
+    Column("put_off_since", Moment),  # since when it has been that
     Column("published", Boolean, nullable=False, default=False),
     Column("created_at", Moment, nullable=False, index=True),
     Column("updated_at", Moment, nullable=False),
@@ -203,6 +206,16 @@ submissions = _table(
     Column("absent_at", Moment),  # the first of them that came to its end without it
     Column("updated_at", Moment, nullable=False),
     Index(None, "state", "look_at"),
+)
+
+
+# Paid answers that nobody can ask for again, while the bucket does not take them.
+unstored_answers = _table(
+    "unstored_answers",
+    Column("key", Text, primary_key=True),  # the submission's
+    Column("raw", LargeBinary, nullable=False),  # as the bucket would have it, packed
+    Column("prediction", LargeBinary, nullable=False),
+    Column("at", Moment, nullable=False),
 )
 
 

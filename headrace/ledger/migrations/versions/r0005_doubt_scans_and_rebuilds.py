@@ -9,6 +9,17 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.add_column("objects", sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("runs", sa.Column("put_offs", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("runs", sa.Column("put_off_for", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("put_off_since", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "unstored_answers",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("prediction", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_unstored_answers"),
+    )
     op.add_column("submissions", sa.Column("doubted_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("submissions", sa.Column("looks", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("submissions", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
