@@ -1,9 +1,10 @@
 """The step that publishes rows and manifest. It costs nothing and may run again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace.flattening import merge
-from headrace.ledger.records import Advance
+from headrace.ledger.records import Advance, Submission
 from headrace.prediction import Prediction
 from headrace.routing import pages_missing
 from headrace.states import END_STATES, State, SubmissionState
@@ -21,26 +22,29 @@ def export(held: Held) -> None:
         # No route took it, so there is no place for its manifest: the ledger alone tells.
         services.ledger.published(held.claim)
         return
-    services.answers.keep_run_facts(Location.parse(held.route.private), run)
+    location = Location.parse(held.route.private)
+    submissions = services.ledger.submissions(run.id)
+    held.keep_revision(location)
+    services.answers.keep_run_facts(location, run, submissions)
     if run.state is State.PREDICTED:
-        prediction = _prediction(held)
+        prediction = _prediction(held, location, submissions)
         absent = pages_missing(prediction.page_numbers, run.walked_pages, held.route)
         detail = missing_pages(prediction, absent)
         exported = replace(run, state=State.EXPORTED, detail=detail, ended_at=services.clock.now())
         services.exporter.publish(exported, held.route, prediction)
         held.advance(Advance(State.EXPORTED, detail=detail, published=True))
         return
-    services.exporter.publish(run, held.route, _prediction(held) if run.state is State.EXPORTED else None)
+    prediction = _prediction(held, location, submissions) if run.state is State.EXPORTED else None
+    services.exporter.publish(run, held.route, prediction)
     services.ledger.published(held.claim)
 
 
-def _prediction(held: Held) -> Prediction:
+def _prediction(held: Held, location: Location, submissions: Sequence[Submission]) -> Prediction:
     """All parts of the run's answer together; AnswerLost where one is gone."""
-    location = Location.parse(held.route.private)
     return merge(
         [
             held.services.answers.needed(location, entry.key)
-            for entry in held.services.ledger.submissions(held.run.id)
+            for entry in submissions
             if entry.state is SubmissionState.ANSWERED
         ]
     )

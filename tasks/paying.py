@@ -123,6 +123,7 @@ def _fenced(held: Held, location: Location, key: SubmissionKey) -> Fenced:
     """Commit the intent, then ask the note in the bucket whether this attempt may be sent."""
     services, run, route = held.services, held.run, held.route
     services.marker.check(location)
+    held.keep_revision(location)
     pages = None if run.pages is None else pages_sent(run.pages, route)
     send_before = services.clock.now() + timedelta(seconds=services.settings.send_seconds)
     intent = services.ledger.intend(

@@ -15,6 +15,7 @@ from headrace.routing import Lane
 from headrace.storage import ObjectStore
 from headrace.storage.answers import Answers
 from headrace.storage.notes import SubmissionNotes
+from headrace.storage.revisions import StoredRevisions
 from tasks.hints import Hints
 
 
@@ -39,6 +40,8 @@ class Services(Protocol):
     def answers(self) -> Answers: ...
     @property
     def exporter(self) -> Exporter: ...
+    @property
+    def revisions(self) -> StoredRevisions: ...
     @property
     def counter(self) -> PageCounter: ...
     @property

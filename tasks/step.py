@@ -25,6 +25,7 @@ from headrace.errors import (
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
 from headrace.routing import Lane, Route
 from headrace.states import Reason, State
+from headrace.storage import Location
 from tasks.services import Services
 
 log = structlog.get_logger()
@@ -57,6 +58,12 @@ class Held:
         if self.run.revision is None:
             raise LookupError(f"The run {self.run.id} has no route yet.")
         return self.services.ledger.route_at(self.run.revision)
+
+    def keep_revision(self, location: Location) -> None:
+        """See that the bucket has the run's revision too, ahead of whatever names it there."""
+        services, revision = self.services, self.run.revision
+        if revision is not None:
+            services.revisions.keep(location, revision, lambda: services.ledger.definition(revision))
 
     @property
     def lane(self) -> Lane:

@@ -23,6 +23,7 @@ from headrace.routing import Lane
 from headrace.storage import ObjectStore
 from headrace.storage.answers import Answers
 from headrace.storage.notes import SubmissionNotes
+from headrace.storage.revisions import StoredRevisions
 from tasks.hints import Hints
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class WorkerServices:
     @cached_property
     def answers(self) -> Answers:
         return Answers(self.store)
+
+    @cached_property
+    def revisions(self) -> StoredRevisions:
+        return StoredRevisions(self.store)
 
     @cached_property
     def exporter(self) -> Exporter:

@@ -39,12 +39,23 @@ class Revisions(Database):
             self._routes[revision] = self._read_route(revision)
         return self._routes[revision]
 
-    def _read_route(self, revision: str) -> Route:
+    def definition(self, revision: str) -> str:
+        """The route's definition as JSON, just as it was recorded; LedgerError where it never was."""
         query = select(route_revisions.c.definition).where(route_revisions.c.revision == revision)
         with self._reading() as connection:
-            definition = connection.execute(query).scalar_one_or_none()
+            definition: str | None = connection.execute(query).scalar_one_or_none()
         if definition is None:
             raise LedgerError(f"The ledger has no route revision {revision}; reprocess the document.")
+        return definition
+
+    def restore_revision(self, revision: str, route: str, definition: str) -> None:
+        """Keep a definition that an earlier ledger had recorded, as it was; keeping it again changes nothing."""
+        row = {"revision": revision, "route": route, "definition": definition, "first_seen": self._clock.now()}
+        with self._transaction("restore_revision") as tx:
+            insert_new(tx, route_revisions, [row])
+
+    def _read_route(self, revision: str) -> Route:
+        definition = self.definition(revision)
         try:
             return Route.model_validate_json(definition)
         except ValidationError as error:

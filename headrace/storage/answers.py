@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 
@@ -16,7 +16,7 @@ from headrace.exports.jsonl import to_json
 from headrace.exports.order import Order
 from headrace.faults import fault_point
 from headrace.flattening import storable
-from headrace.ledger.records import Run
+from headrace.ledger.records import Run, Submission
 from headrace.prediction import Prediction
 from headrace.storage import Location, ObjectStore
 
@@ -84,10 +84,10 @@ class Answers:
             )
         return prediction
 
-    def keep_run_facts(self, location: Location, run: Run) -> None:
-        """Write the run's own facts for a rebuild; those of a later claim of the run stay."""
+    def keep_run_facts(self, location: Location, run: Run, submissions: Sequence[Submission] = ()) -> None:
+        """Write the run's own facts, and its submissions', for a rebuild; those of a later claim of the run stay."""
         path = location.key("runs", run.document.id, str(run.number), "run.json")
-        body = to_json(_facts(run)).encode()
+        body = to_json(_facts(run, submissions)).encode()
         etag: str | None = None
         for _ in range(TRIES):
             try:
@@ -167,12 +167,13 @@ def _damaged(location: Location, key: SubmissionKey) -> AnswerLost:
     )
 
 
-def _facts(run: Run) -> dict[str, object]:
+def _facts(run: Run, submissions: Sequence[Submission]) -> dict[str, object]:
     passing = {"due_at", "lease_until", "deliveries", "published"}
     facts = {name: value for name, value in asdict(run).items() if name not in passing} | {
         "document_id": run.document.id,
         "lane": run.lane._asdict() if run.lane is not None else None,
         "order": asdict(Order.of(run)),
+        "submissions": [asdict(one) | {"key": str(one.key), "lane": one.lane._asdict()} for one in submissions],
     }
     cleaned: dict[str, object] = storable(facts)
     return cleaned

@@ -63,6 +63,11 @@ class NotedRun(BaseModel):
     pages: int | None = None
     pages_source: str | None = None
     walked_pages: int | None = None
+    account: str | None = None
+    model: str | None = None
+    batch: str | None = None
+    received_at: datetime | None = None
+    created_at: datetime | None = None
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -73,6 +78,11 @@ class NotedRun(BaseModel):
             pages=run.pages,
             pages_source=run.pages_source,
             walked_pages=run.walked_pages,
+            account=run.lane.account if run.lane is not None else None,
+            model=run.lane.model if run.lane is not None else None,
+            batch=run.batch,
+            received_at=run.received_at,
+            created_at=run.created_at,
         )
 
 
@@ -115,7 +125,8 @@ class Note(BaseModel):
             run=run.number,
             part=intent.key.part,
             route=route.name,
-            revision=route.revision,
+            # A route that an older version recorded has another revision once this one has read it.
+            revision=run.revision or route.revision,
             facts=NotedRun.of(run),
             at=at,
         )

@@ -18,6 +18,7 @@ from headrace.routing import Route
 from headrace.states import State
 from headrace.storage.answers import Answers
 from headrace.storage.notes import SubmissionNotes
+from headrace.storage.revisions import StoredRevisions
 from tasks.export import export
 from tasks.hints import ADMIT, EXPORT, POLL, ROUTE, SUBMIT, Hints
 from tasks.maintenance import admit_waiting, sweep_overdue
@@ -76,6 +77,7 @@ class World:
         self.hints = Hints(self.app, self.clock)
         self.notes = SubmissionNotes(self.store)
         self.answers = Answers(self.store)
+        self.revisions = StoredRevisions(self.store)
         self.exporter = Exporter(self.store)
         self.marker = Marker(self.store, self.ledger, self.clock)
         for bucket in (INBOX, "out", "private"):
