@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection, select, update
 
+from headrace.document import SubmissionKey
 from headrace.ledger.engine import Database
 from headrace.ledger.moves import FRESH, change_submission, held_run, move, note, step_of
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
-from headrace.ledger.rows import read_run
-from headrace.ledger.schema import runs, submissions
-from headrace.states import Reason, State, SubmissionState
+from headrace.ledger.rows import document_of, read_run
+from headrace.ledger.schema import documents, runs, submissions
+from headrace.states import NEVER_READ, Reason, State, SubmissionState
 
 log = structlog.get_logger()
 
@@ -31,8 +32,8 @@ class Claims(Database):
         """Take a run that is in one of these states and that nobody holds; None where that is not so.
 
         An ended run is claimed to publish its manifest, so not once that is published. A run whose
-        fifth delivery ended without a word is not given out: it ends as failed (poison), or as held
-        (in_doubt) where a paid request of it may have gone out.
+        fifth delivery ended without a word is not given out: it ends as failed (poison), or waits
+        in doubt where a paid request of it may have gone out.
         """
         with self._transaction("claim") as tx:
             run = read_run(tx, run_id, locked=True)
@@ -76,12 +77,16 @@ class Claims(Database):
 
         Raises StaleClaim if the claim is lost, TypeError for a fact that runs do not have. The same state
         again is an advance too (its next part). A submission's change is written with it, or neither is.
+        A run that would end because its content is not there, and that was told of again since it was claimed,
+        stays where it is and is looked at again instead.
         """
         with self._transaction("advance") as tx:
             run = held_run(tx, claim)
             now = self._clock.now()
             if submission is not None:
                 change_submission(tx, run, submission, now)
+            if advance.state in NEVER_READ and _was_told_again(tx, claim):
+                advance = Advance(run.state, detail="It was told of again meanwhile.", due_at=now)
             move(tx, run, advance, now)
             advanced = read_run(tx, run.id)
         assert advanced is not None, "a run is never deleted"  # noqa: S101  for the type checker
@@ -117,6 +122,14 @@ class Claims(Database):
             note(tx, run.id, now, step="export", event="published", state=run.state, reason=run.reason)
 
 
+def _was_told_again(tx: Connection, claim: Claim) -> bool:
+    """Whether the document is known otherwise than when it was claimed. Whoever tells of it waits for our run's row."""
+    document = claim.run.document
+    # Asked for after that row is locked: read together with it, it could be older than the lock.
+    row = tx.execute(select(documents).where(documents.c.id == document.id)).one()
+    return document_of(row) != document
+
+
 def _is_free(run: Run, now: datetime) -> bool:
     leased = run.lease_until is not None and run.lease_until > now
     return not leased and not (run.state.is_end and run.published)
@@ -135,16 +148,19 @@ def _pause_after(run: Run, lease: timedelta) -> timedelta:
 
 
 def _end_as_poison(tx: Connection, run: Run, now: datetime) -> None:
-    """End a run that no worker survives, or hold it where a paid request may have gone out."""
+    """End a run that no worker survives, or have it wait in doubt where a paid request may have gone out."""
     ours = submissions.c.run_id == run.id
     unsettled = ours & submissions.c.paid & (submissions.c.state == SubmissionState.INTENDED)
-    in_doubt = tx.execute(select(submissions.c.key).where(unsettled)).scalars().all()
-    if in_doubt:
-        doubt = {"state": SubmissionState.IN_DOUBT, "reason": Reason.WORKER_DIED, "updated_at": now}
-        tx.execute(update(submissions).where(unsettled).values(doubt))
-    state, reason = (State.HELD, Reason.IN_DOUBT) if in_doubt else (State.FAILED, Reason.POISON)
+    in_doubt = tx.execute(select(submissions.c.key, submissions.c.send_before).where(unsettled)).all()
+    for row in in_doubt:
+        # It is looked for at once; that look knows better until when it is to wait.
+        key = SubmissionKey.parse(row.key)
+        doubt = SubmissionChange(key, SubmissionState.IN_DOUBT, reason=Reason.WORKER_DIED, look_at=now)
+        change_submission(tx, run, doubt, now)
+    state, reason = (State.WAITING, Reason.IN_DOUBT) if in_doubt else (State.FAILED, Reason.POISON)
     detail = f"The step {step_of(run.state)!r} was begun {run.deliveries} times and never said how it ended." + (
-        " A paid request may have gone out, so it is not sent again." if in_doubt else ""
+        " A paid request may have gone out: the provider is asked for it." if in_doubt else ""
     )
-    move(tx, run, Advance(state, reason, detail, due_at=now), now, token=run.token + 1)
+    due_at = max([now, *(row.send_before for row in in_doubt)])
+    move(tx, run, Advance(state, reason, detail, due_at=due_at), now, token=run.token + 1)
     log.error("run ended as poison", run=run.id, state=state.value, reason=reason.value, deliveries=run.deliveries)

@@ -29,7 +29,10 @@ class Dispatch(Database):
         Each lane has its own transaction; two dispatchers at once never admit too many.
         """
         with self._reading() as connection:
-            lanes = [Lane(*row) for row in connection.execute(select(*_LANE).where(self._due()).distinct())]
+            lanes = [
+                Lane(*row)
+                for row in connection.execute(select(*_LANE).where(is_admissible(self._clock.now())).distinct())
+            ]
         hints: list[Hint] = []
         for lane in sorted(lanes):
             most = in_flight(lane)
@@ -38,13 +41,15 @@ class Dispatch(Database):
                 hints += _admit_lane(tx, lane, most, limit, self._clock.now())
         return hints
 
-    def _due(self) -> ColumnElement[bool]:
-        return (runs.c.state == State.WAITING) & (runs.c.due_at <= self._clock.now())
+
+def is_admissible(now: datetime) -> ColumnElement[bool]:
+    """That a run waits for the dispatcher, and is due; what waits in doubt is left to settling."""
+    return (runs.c.state == State.WAITING) & (runs.c.due_at <= now) & runs.c.reason.is_distinct_from(Reason.IN_DOUBT)
 
 
 def _admit_lane(tx: Connection, lane: Lane, most: int, limit: int, now: datetime) -> Sequence[Hint]:
     ours = tuple_(*_LANE) == tuple_(*lane)
-    due = ours & (runs.c.state == State.WAITING) & (runs.c.due_at <= now)
+    due = ours & is_admissible(now)
     flying = tx.execute(select(func.count()).select_from(runs).where(ours, runs.c.state.in_(_IN_FLIGHT))).scalar_one()
     room = min(limit, most - flying)
     admitted: list[Hint] = []

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from headrace.errors import LedgerError, StaleClaim
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
 from headrace.ledger.rows import read_run
-from headrace.ledger.schema import history, runs, submissions
+from headrace.ledger.schema import history, objects, runs, submissions
 from headrace.routing import Lane
 from headrace.states import Reason, State, SubmissionState
 
@@ -45,7 +45,8 @@ FACTS = frozenset(
 )
 
 # What a run has when nobody holds it and nothing was tried yet in its state.
-FRESH: Mapping[str, Any] = {"lease_until": None, "claimed_at": None, "deliveries": 0, "sweeps": 0}
+_NOT_PUT_OFF: Mapping[str, Any] = {"put_offs": 0, "put_off_for": None, "put_off_since": None}
+FRESH: Mapping[str, Any] = {"lease_until": None, "claimed_at": None, "deliveries": 0, "sweeps": 0, **_NOT_PUT_OFF}
 
 
 def step_of(state: State) -> str:
@@ -89,8 +90,11 @@ def held_run(tx: Connection, claim: Claim) -> Run:
     return run
 
 
-def move(tx: Connection, run: Run, to: Advance, now: datetime, **more: Any) -> None:
-    """Write where a locked run goes; whoever held it holds it no more. `more` are columns beside the facts."""
+def move(tx: Connection, run: Run, to: Advance, now: datetime, *, step: str | None = None, **more: Any) -> None:
+    """Write where a locked run goes; whoever held it holds it no more.
+
+    `step` is what moves it, by default the step of its state; `more` are columns beside the facts.
+    """
     claimed_at = tx.execute(select(runs.c.claimed_at).where(runs.c.id == run.id)).scalar_one()
     ended_at = None
     if to.state.is_end:
@@ -110,12 +114,19 @@ def move(tx: Connection, run: Run, to: Advance, now: datetime, **more: Any) -> N
         "ended_at": ended_at,
         **more,
     }
+    if run.state is State.WAITING and to.state is State.ADMITTED:
+        # It goes on trying what a store may still refuse.
+        values = {name: value for name, value in values.items() if name not in _NOT_PUT_OFF}
     tx.execute(update(runs).where(runs.c.id == run.id).values(values))
+    if to.state is State.REMOVED:
+        # Nothing lies there, so whoever finds something there again records it.
+        there = (objects.c.id == run.document.object_id) & (objects.c.current == run.document.id)
+        tx.execute(update(objects).where(there, objects.c.gone_at.is_(None)).values(gone_at=now))
     note(
         tx,
         run.id,
         now,
-        step=step_of(run.state),
+        step=step_of(run.state) if step is None else step,
         event=to.state.value,
         state=to.state,
         reason=to.reason,
@@ -156,6 +167,9 @@ def change_submission(tx: Connection, run: Run, change: SubmissionChange, now: d
     }
     if change.state is not SubmissionState.ACCEPTED:
         values["due_at"] = None
+    values["look_at"] = change.look_at
+    if change.state is SubmissionState.IN_DOUBT:
+        values |= {"doubted_at": now, "looks": 0, "absent_at": None}
     changed = tx.execute(
         update(submissions).where(submissions.c.key == str(change.key), submissions.c.run_id == run.id).values(values)
     )

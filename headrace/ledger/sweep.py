@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, or_, select, update
 
+from headrace.ledger.dispatch import is_admissible
 from headrace.ledger.engine import Database
 from headrace.ledger.records import Hint
 from headrace.ledger.schema import runs
@@ -23,7 +24,8 @@ class Sweep(Database):
         """The runs whose next step is overdue, at most `limit`, the most overdue first.
 
         Each is due again 5 s later, then 10 s, then every 15 s. Two sweeps at once share the runs between
-        them. Waiting runs that are due are one hint together, the last: any of them, for the dispatcher.
+        them. Waiting runs that are due are one hint together, the last: any of them, for the dispatcher. Those in
+        doubt have `lanes_in_doubt`.
         """
         with self._transaction("sweep") as tx:
             now = self._clock.now()
@@ -39,9 +41,7 @@ class Sweep(Database):
                 later = {"due_at": due_at, "sweeps": runs.c.sweeps + 1}
                 tx.execute(update(runs).where(runs.c.id.in_(ids)).values(later))
             waiting = tx.execute(
-                select(runs.c.id, runs.c.state, runs.c.provider, runs.c.sweeps)
-                .where(runs.c.state == State.WAITING, runs.c.due_at <= now)
-                .limit(1)
+                select(runs.c.id, runs.c.state, runs.c.provider, runs.c.sweeps).where(is_admissible(now)).limit(1)
             ).one_or_none()
         found = rows if waiting is None else [*rows, waiting]
         return [Hint(row.id, row.state, row.provider) for row in found]

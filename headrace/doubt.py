@@ -1,0 +1,132 @@
+"""How doubt about a paid request is settled: when the provider is asked, and what its answers allow.
+
+A request may have left until its `send_before`, and the provider's list may lag behind for `settle`; from their sum on,
+the deadline, it can be decided. Rules 4 to 6 of "Why nothing is paid twice" in docs/architecture.md are these.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from headrace.providers import Absent, Finding, Found, Job, Unknown
+
+LEAST_PAUSE = timedelta(seconds=1)
+LONGEST_UNREACHABLE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """The provider cannot be asked for now; `detail` says why, for people."""
+
+    detail: str
+
+
+@dataclass(frozen=True)
+class Unaskable:
+    """The provider cannot be asked before somebody mends something; `detail` says what, for people."""
+
+    detail: str
+
+
+Look = Finding | Unreachable | Unaskable
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is known of one paid request in doubt.
+
+    `looks` is how often the provider was asked for it; `absent_at` when it was first asked, of those times on end when
+    it did not have it.
+    """
+
+    send_before: datetime
+    doubted_at: datetime
+    looks: int = 0
+    absent_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Take:
+    """It was taken: use this job. `others` were seen under the same key: each of them may have been billed too."""
+
+    job: Job
+    others: tuple[Job, ...] = ()
+
+
+@dataclass(frozen=True)
+class SendAgain:
+    """It certainly was not taken: send it again, under the same key."""
+
+
+@dataclass(frozen=True)
+class LookAgain:
+    """It cannot be decided yet; `absent_at` is to be remembered."""
+
+    at: datetime
+    absent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """Nobody will know: the route says what is to become of it. `detail` says why, for people."""
+
+    detail: str
+
+
+Decision = Take | SendAgain | LookAgain | Unsettled
+
+
+def first_pause(settle: timedelta) -> timedelta:
+    """How long after doubt arose the provider is asked first; a lane is not listed more often than this either.
+
+    >>> first_pause(timedelta(minutes=15)).total_seconds()
+    15.0
+    """
+    return max(settle / 60, LEAST_PAUSE)
+
+
+def deadline(send_before: datetime, settle: timedelta) -> datetime:
+    """From when on it can be decided."""
+    return send_before + settle
+
+
+def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, echoed: bool) -> Decision:
+    """What a look that began at `looked_at` allows; `echoed` says that this account was seen to tell our keys again.
+
+    That it was not taken needs two listings without it, a third of `settle` apart, both begun after the request can
+    have left, the later one after the deadline; and an account that tells our keys at all.
+    """
+    is_time = looked_at >= deadline(doubt.send_before, settle)
+    match look:
+        case Found(jobs=jobs):
+            return Take(jobs[0], jobs[1:])
+        case Absent():
+            absent_at = doubt.absent_at
+            if absent_at is None and looked_at >= doubt.send_before:
+                absent_at = looked_at
+            if not is_time or absent_at is None or looked_at - absent_at < settle / 3:
+                return _look_again(doubt, looked_at, settle, absent_at)
+            if not echoed:
+                return Unsettled("its list does not have it, but was never seen to tell a key of ours")
+            return SendAgain()
+        case Unknown(detail=detail):
+            return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, None)
+        case Unaskable(detail=detail):
+            return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, doubt.absent_at)
+        case Unreachable(detail=detail):
+            if is_time and looked_at >= doubt.doubted_at + LONGEST_UNREACHABLE:
+                return Unsettled(f"it could not be asked for a day: {detail}")
+            return _look_again(doubt, looked_at, settle, doubt.absent_at)
+
+
+def _look_again(doubt: Doubt, looked_at: datetime, settle: timedelta, absent_at: datetime | None) -> LookAgain:
+    """Ever more rarely, but often enough to know of its absence for long enough at the deadline, and then at once."""
+    by = deadline(doubt.send_before, settle)
+    # More doublings than these pass any longest pause.
+    pause = first_pause(settle) * 2.0 ** min(doubt.looks, 20)
+    if looked_at < by:
+        at = min(looked_at + max(min(pause, settle / 4), LEAST_PAUSE), by)
+    elif absent_at is not None and looked_at < absent_at + settle / 3:
+        at = absent_at + settle / 3
+    else:
+        at = looked_at + max(min(pause, settle), LEAST_PAUSE)
+    return LookAgain(at, absent_at)
