@@ -124,9 +124,9 @@ class Doubtful:
 
 @dataclass(frozen=True)
 class LookedFor:
-    """What asking for a request in doubt brought: it is asked for again at `at`, and decided at `until` at the earliest.
+    """What comes of asking for a request in doubt: it is asked for again `at`, and decided at `until` at the earliest.
 
-    `counts` is False where it could not even be asked.
+    `counts` is False where nobody came to ask.
     """
 
     submission: Submission
