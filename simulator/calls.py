@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -86,12 +86,26 @@ class Faults:
 
     async def of_free_call(self, call: Call, request: Request, model: str, name: str, subject: str) -> Response | None:
         """The answer of a fault, if this call meets one; a slow one has waited, and goes on."""
+        order = self._met(call, model, name, subject)
+        return None if order is None else await instead(request, order)
+
+    def of_window(self, model: str) -> Order | None:
+        """What happens to this window of a model's files."""
+        return self._met("window", model, "", model)
+
+    def _met(self, call: Call, model: str, name: str, subject: str) -> Order | None:
         turn = self._chances.turn(call, subject)
-        order = self._orders.take(call, model, name) or self._chances.fault(call, subject, turn)
-        if order is not None and order.do == "slow":
-            await asyncio.sleep(order.seconds)
-            return None
-        return None if order is None else await ordered(request, order)
+        return self._orders.take(call, model, name) or self._chances.fault(call, subject, turn)
+
+
+async def instead(request: Request, order: Order) -> Response | None:
+    """What a free call is answered in place of its answer; none where it only comes later, or is itself disturbed."""
+    if order.do in {"omit", "break"}:
+        return None
+    if order.do == "slow":
+        await asyncio.sleep(order.seconds)
+        return None
+    return await ordered(request, order)
 
 
 async def ordered(request: Request, order: Order) -> Response:
@@ -112,6 +126,21 @@ async def ordered(request: Request, order: Order) -> Response:
 def answer(body: Body, status: int = 200) -> Response:
     """The body, made while it is sent."""
     return StreamingResponse(pieces(body), status, media_type="application/json")
+
+
+def broken_off(body: Body, request: Request) -> Response:
+    """The body up to the middle of its last piece; then the connection closes."""
+    return StreamingResponse(_up_to_the_end(body, request), media_type="application/json")
+
+
+async def _up_to_the_end(body: Body, request: Request) -> AsyncIterator[bytes]:
+    last = b""
+    for piece in pieces(body):
+        if last:
+            yield last
+        last = piece
+    yield last[: len(last) // 2]
+    await cut_connection(request)
 
 
 def _api_key(authorization: str) -> str:

@@ -27,7 +27,7 @@ _FREE_FAULTS = (
 _FAULTS: Mapping[Call, Sequence[Order]] = {
     "submit": _SUBMIT_FAULTS,
     "fetch": _FREE_FAULTS,
-    "window": _FREE_FAULTS,
+    "window": (*_FREE_FAULTS, Order(do="break", on="window")),
     "models": _FREE_FAULTS,
 }
 

@@ -56,13 +56,19 @@ examples:
   $ curl -d '{"do": "approve"}' http://127.0.0.1:18080/simulator/faults
   # Order: one document is answered in another shape than all others.
   $ curl -d '{"do": "vary", "variants": {"bodies": "2021"}}' http://127.0.0.1:18080/simulator/faults
+  # Order: windows have the next document a minute late; the next window lacks it, the one after breaks off.
+  $ curl -d '{"do": "lag", "seconds": 60}' http://127.0.0.1:18080/simulator/faults
+  $ curl -d '{"do": "omit", "on": "window", "file": "invoice.pdf"}' http://127.0.0.1:18080/simulator/faults
+  $ curl -d '{"do": "break", "on": "window"}' http://127.0.0.1:18080/simulator/faults
   # Which orders are open? Forget them.
   $ curl http://127.0.0.1:18080/simulator/faults
   $ curl -X DELETE http://127.0.0.1:18080/simulator/faults
 
 orders:
   do        answer (with status, and body: json, html or empty), cut, slow (with seconds), fail, blank
-            (both with pages, from 1; else all), approve, vary (with variants, named as the options with _)
+            (both with pages, from 1; else all), approve, vary (with variants, named as the options with _),
+            lag (with seconds: windows have the file that much later), omit (windows: without the files of
+            this name, or without the newer half of all), break (windows: the answer ends before its end)
   on        submit (unless given), fetch (by file or page), window, models
   times     how many calls meet it (1)
   model, file   only calls for this model, and for a document of this name

@@ -20,7 +20,7 @@ class File(BaseModel):
     """One accepted file. Pages count from 0 here, as on the wire; times are seconds since 1970.
 
     `digest` is its content's SHA-256, `turn` says how often that content had come; `variants` were ordered for it.
-    A full text is a file of no model: nobody can ask for it again.
+    Windows have it from `listed_at` on. A full text is a file of no model: nobody can ask for it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +41,7 @@ class File(BaseModel):
     turn: int = 1
     accepted_at: float
     ready_at: float
+    listed_at: float = 0.0
 
 
 class Accepted(BaseModel):

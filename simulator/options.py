@@ -32,6 +32,7 @@ class Options:
     seed: int = 0
     sync_seconds: float = 0.0
     async_seconds: float = 5.0
+    listing_lag: float = 0.0
     rates: Rates = field(default_factory=Rates)
     variants: Mapping[str, Any] = field(default_factory=dict)
     awkward: bool = False
@@ -117,6 +118,13 @@ def _add_pages(group: argparse._ArgumentGroup) -> None:
         default=Options.async_seconds,
         metavar="S",
         help="until an async job is ready (%(default)s)",
+    )
+    add(
+        "--listing-lag",
+        type=_seconds,
+        default=Options.listing_lag,
+        metavar="S",
+        help="until a window has a file that was taken (%(default)s)",
     )
 
 

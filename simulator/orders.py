@@ -1,5 +1,6 @@
 """Faults and oddities on demand: what was ordered for the next calls."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,7 +11,8 @@ from simulator.variants import Variants
 
 Call = Literal["submit", "fetch", "window", "models"]
 
-_FOR_SUBMITS = {"fail", "blank", "approve", "vary"}
+_FOR_SUBMITS = {"fail", "blank", "approve", "vary", "lag"}
+_FOR_WINDOWS = {"omit", "break"}
 
 
 class OrdersMistake(Exception):
@@ -23,13 +25,14 @@ class Order(BaseModel):
     `answer`: this status with this body. `cut`: close the connection without an answer. `slow`:
     wait first. `fail`, `blank`: the prediction fails, or finds nothing, on all pages or on some
     (numbers from 1). `approve`: somebody corrects and approves the file. `vary`: its answers take
-    these of the variants. `billed` says whether an uploaded document is taken, and billed, before
-    the fault shows.
+    these of the variants. `lag`: windows have the file only so much later. `omit`: a window lacks the
+    files of this name; the newer half of all, where none is given. `break`: a window ends before its end.
+    `billed` says whether an uploaded document is taken, and billed, before the fault shows.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    do: Literal["answer", "cut", "slow", "fail", "blank", "approve", "vary"]
+    do: Literal["answer", "cut", "slow", "fail", "blank", "approve", "vary", "lag", "omit", "break"]
     on: Call = "submit"
     times: int = Field(default=1, ge=1, le=1_000_000)
     model: str | None = None
@@ -45,6 +48,8 @@ class Order(BaseModel):
     def _is_possible(self) -> Self:
         if self.do in _FOR_SUBMITS and self.on != "submit":
             raise ValueError(f'"{self.do}" is ordered for the submit of the document that it is about')
+        if self.do in _FOR_WINDOWS and self.on != "window":
+            raise ValueError(f'"{self.do}" is ordered for a window: add "on": "window"')
         if (self.do == "vary") != bool(self.variants):
             raise ValueError('"vary" comes with "variants", and they with it')
         Variants.model_validate(self.variants)
@@ -64,7 +69,16 @@ class Order(BaseModel):
         return pages if self.pages is None else tuple(page for page in pages if page + 1 in self.pages)
 
     def fits(self, call: Call, model: str, file: str) -> bool:
-        return self.on == call and self.model in {None, model} and self.file in {None, file}
+        named = None if self.do == "omit" else self.file
+        return self.on == call and self.model in {None, model} and named in {None, file}
+
+    def left_in(self, names: Sequence[str]) -> list[int]:
+        """Of the files with these names, oldest first, the places of those that a window has."""
+        if self.do != "omit":
+            return list(range(len(names)))
+        if self.file is None:
+            return list(range(len(names) // 2))
+        return [place for place, name in enumerate(names) if name != self.file]
 
 
 _ORDERS = TypeAdapter(list[Order])

@@ -25,7 +25,7 @@ def accepted_page(file: File, index: int, variants: Variants) -> Json:
         "id": file.page_ids[index],
         "rotation": 0,
         "file_url": raw_file(file),
-        "request_metadata": file.metadata,
+        "request_metadata": _metadata(file, variants),
         "processing_type": "async",
     }
 
@@ -44,7 +44,7 @@ def predicted_page(file: File, index: int, page: Page, variants: Variants) -> Js
         "id": file.page_ids[index],
         "rotation": page.rotation or 0,
         "file_url": raw_file(file),
-        "request_metadata": file.metadata,
+        "request_metadata": _metadata(file, variants),
         "processing_type": "sync" if variants.processing_type == "sync" else "",
         "size": _size(page),
     }
@@ -56,7 +56,7 @@ def predicted_page(file: File, index: int, page: Page, variants: Variants) -> Js
 
 def pending_page(file: File, index: int, variants: Variants) -> Json:
     """A page that is still queued."""
-    return _stored(file, index, status=spelt("pending", variants), found=[], size={"width": 0, "height": 0})
+    return _stored(file, index, variants, status=spelt("pending", variants), found=[], size={"width": 0, "height": 0})
 
 
 def stored_page(file: File, index: int, page: Page, variants: Variants) -> Json:
@@ -64,7 +64,12 @@ def stored_page(file: File, index: int, page: Page, variants: Variants) -> Json:
     is_failed = failed(file, page)
     found = [] if is_failed else boxes(file, seen(file, page), "page", variants)
     record = _stored(
-        file, index, status=spelt("failure" if is_failed else "success", variants), found=found, size=_size(page)
+        file,
+        index,
+        variants,
+        status=spelt("failure" if is_failed else "success", variants),
+        found=found,
+        size=_size(page),
     )
     record |= {"rotation": page.rotation or 0, "retries": 3 if is_failed else 0}
     if variants.raw_ocr == "words" and not is_failed:
@@ -102,7 +107,11 @@ def day_of(file: File) -> int:
     return int(file.accepted_at // _DAY_SECONDS)
 
 
-def _stored(file: File, index: int, *, status: str, found: list[Json], size: Json) -> Json:
+def _metadata(file: File, variants: Variants) -> str:
+    return file.metadata if variants.metadata == "echoed" else ""
+
+
+def _stored(file: File, index: int, variants: Variants, *, status: str, found: list[Json], size: Json) -> Json:
     return {
         "model_id": file.model,
         "day_since_epoch": day_of(file),
@@ -134,7 +143,7 @@ def _stored(file: File, index: int, *, status: str, found: list[Json], size: Jso
         "uploaded_by": _SIMULATED,
         "upload_channel": "api",
         "file_url": raw_file(file),
-        "request_metadata": file.metadata,
+        "request_metadata": _metadata(file, variants),
         "raw_ocr": [],
         "delay_post_prediction_tasks": False,
         "approval_status": "",

@@ -77,7 +77,7 @@ class Predicting:
                 upload.path.unlink(missing_ok=True)
         if order is not None and order.do in {"answer", "cut"}:
             return await ordered(request, order)
-        if order is not None:
+        if order is not None and order.do == "slow":
             await asyncio.sleep(order.seconds)
         return await self._answer(files, [BadLink(url, reason) for url, reason in uploads.bad], asked)
 

@@ -1,6 +1,6 @@
 """Stored pages: by file, by page, and by a window of days. They cost nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from simulator.bodies import Shown, one_page, stored
-from simulator.calls import Caller, Endpoint, Faults, Refusal, answer
+from simulator.calls import Caller, Endpoint, Faults, Refusal, answer, broken_off, instead
 from simulator.clock import now
 from simulator.dialects import BadWindow, Call, window_days
 from simulator.journal import File, Journal
@@ -62,14 +62,21 @@ class Retrieval:
             first, last = window_days(call, request.query_params, int(now() // 86_400))
         except BadWindow as bad:
             raise Refusal(400, str(bad)) from bad
-        fault = await self._faults.of_free_call("window", request, caller.model, "", caller.model)
+        order = self._faults.of_window(caller.model)
+        fault = None if order is None else await instead(request, order)
         if fault is not None:
             return fault
+        files = [file for file in self._listed(caller.model) if first <= day_of(file) <= last]
+        if order is not None:
+            files = [files[place] for place in order.left_in([file.name for file in files])]
         usual = self._showing.usual
-        shown = [
-            self._showing.show(file) for file in self._journal.files(caller.model) if first <= day_of(file) <= last
-        ]
-        return answer(stored(shown if usual.page_order == "ordered" else shown[::-1], usual))
+        shown = [self._showing.show(file) for file in (files if usual.page_order == "ordered" else reversed(files))]
+        body = stored(shown, usual)
+        return broken_off(body, request) if order is not None and order.do == "break" else answer(body)
+
+    def _listed(self, model: str) -> Iterator[File]:
+        """The files that windows have by now; each can be asked for by its id from the beginning."""
+        return (file for file in self._journal.files(model) if file.listed_at <= now())
 
     async def _faultless(self, request: Request, file: File) -> Response | None:
         subject = f"{file.digest}:{file.turn}"

@@ -65,6 +65,7 @@ class Till:
                 page_ids=tuple(str(uuid1(_NODE)) for _ in upload.pages),
                 accepted_at=accepted_at,
                 ready_at=accepted_at + later,
+                listed_at=accepted_at + self._lag(order),
                 digest=upload.digest,
                 turn=turn,
                 failing=self._failing(upload, turn, order),
@@ -83,6 +84,10 @@ class Till:
         for file in files:
             self._reader.begin(file)
         return files
+
+    def _lag(self, order: Order | None) -> float:
+        """How many seconds later windows have the file."""
+        return order.seconds if order is not None and order.do == "lag" else self._options.listing_lag
 
     def _failing(self, upload: Upload, turn: int, order: Order | None) -> tuple[int, ...]:
         """The pages that fail, by the dice or by the order."""

@@ -42,6 +42,13 @@ class Variants(BaseModel):
     model_list: Literal["object", "list"] = Field(
         "object", description='the list of models as {"models": [...]}, or bare'
     )
+    metadata: Literal["echoed", "blank"] = Field(
+        "echoed", description='request_metadata comes back as it was sent, or as "" (which --awkward never draws)'
+    )
+
+
+# What nobody has seen happen.
+_NEVER_DRAWN = frozenset({"metadata"})
 
 
 def values_of(name: str) -> tuple[str | int, ...]:
@@ -51,5 +58,6 @@ def values_of(name: str) -> tuple[str | int, ...]:
 
 def choose(fixed: Mapping[str, Any], random: Random | None = None) -> Variants:
     """These ways; those that are not named as usual, or, with `random`, any."""
-    drawn = {} if random is None else {name: random.choice(values_of(name)) for name in Variants.model_fields}
+    ways = [] if random is None else [name for name in Variants.model_fields if name not in _NEVER_DRAWN]
+    drawn = {} if random is None else {name: random.choice(values_of(name)) for name in ways}
     return Variants.model_validate({**drawn, **fixed})

@@ -188,3 +188,18 @@ def test_one_file_can_be_ordered_in_another_shape():
         for wrong in ({}, {"colour": "red"}, {"signed_urls": "none"}):
             assert running.order(do="vary", variants=wrong).status_code == 400
         assert running.order(do="cut", variants={"pending": "pages"}).status_code == 400
+
+
+def test_metadata_comes_back_blank_where_that_was_chosen_or_ordered():
+    with application("--metadata", "blank") as running:
+        pages = running.predicted(TWO, request_metadata="order=7")
+        assert {page["request_metadata"] for page in pages} == {""}
+    with application("--awkward") as running:
+        running.order(do="vary", variants={"metadata": "blank", "bodies": "full", "page_order": "ordered"})
+        blank = running.predicted(TWO, request_metadata="order=7")
+        echoed = [running.predicted(TWO, request_metadata="order=7") for _ in range(8)]
+        stored = [running.stored(pages[0]["request_file_id"]) for pages in (blank, *echoed)]
+    told = [
+        {page["request_metadata"] for page in one["moderated_images"] + one["unmoderated_images"]} for one in stored
+    ]
+    assert told == [{""}, *[{"order=7"}] * 8]
