@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from headrace.clock import Clock
 from headrace.faults import fault_point
 from headrace.ledger.records import Hint, PollHint
+from headrace.routing import Lane
 from headrace.states import State
 
 log = structlog.get_logger()
@@ -24,6 +25,8 @@ SETTLE = "headrace.settle"
 SCAN = "headrace.scan"
 SCHEDULES = "headrace.schedules"
 MARKER = "headrace.marker"
+
+SETTLE_EXPIRES_SECONDS = 30.0
 
 # A try at a broker that is away takes seconds, so after one no other is made for this long.
 AWAY_SECONDS = 5.0
@@ -105,12 +108,21 @@ class Hints:
         """Start (or revive) a poll group's chain of messages."""
         self._publish(POLL, [hint.group_id, hint.generation], queue="poll", countdown=max(countdown_seconds, 0.0))
 
-    def _publish(self, task: str, args: list[Any], *, queue: str, countdown: float | None = None) -> bool:
+    def settle(self, lane: Lane) -> bool:
+        """Have the doubts of a lane looked at; False where the broker is away.
+
+        The sweep says so again as long as one is due, so a message that nobody takes is dropped.
+        """
+        return self._publish(SETTLE, list(lane), queue="poll", expires=SETTLE_EXPIRES_SECONDS)
+
+    def _publish(
+        self, task: str, args: list[Any], *, queue: str, countdown: float | None = None, expires: float | None = None
+    ) -> bool:
         if self._clock.monotonic() < self._away_until:
             return False
         fault_point(f"publish.{task}.before")
         try:
-            self._app.send_task(task, args=args, queue=queue, countdown=countdown, retry=False)
+            self._app.send_task(task, args=args, queue=queue, countdown=countdown, expires=expires, retry=False)
         except (OperationalError, RedisError, OSError) as error:
             # Nothing is lost: the ledger has the state, and the sweep hints what is overdue.
             log.warning("hint not published", task=task, args=args, queue=queue, error=type(error).__name__)

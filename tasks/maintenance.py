@@ -70,7 +70,7 @@ def sweep(self: Task) -> None:
 
 
 def sweep_overdue(services: Services) -> None:
-    """One sweep over runs and poll groups, in bounded batches; a queue that is full enough gets no more."""
+    """One sweep over runs, poll groups and lanes in doubt, in bounded batches; a queue that is full gets no more."""
     room = services.hints.room()
     for _ in range(MOST_BATCHES):
         hints = services.ledger.sweep(limit=BATCH)
@@ -83,6 +83,8 @@ def sweep_overdue(services: Services) -> None:
     for hint in services.ledger.revive_groups():
         log.info("poll group revived", group=hint.group_id)
         services.hints.poll(hint, 0.0)
+    for lane in services.ledger.lanes_in_doubt():
+        services.hints.settle(lane)
 
 
 def _fits(hint: Hint, room: dict[str, int]) -> bool:

@@ -1,18 +1,20 @@
-"""Submitting to a provider that charges: nothing is sent twice, and what is in doubt is held.
+"""Submitting to a provider that charges: nothing is sent twice, and what is in doubt waits until that is settled.
 
 The order of writes is the guarantee: intent in the ledger, note in the bucket (the fence), request,
 answer in the bucket, note, ledger. A copy that the provider needs is prepared before the first of them.
-docs/architecture.md tells why; docs/providers/nanonets.md has the outcomes.
+docs/architecture.md tells why; docs/providers/nanonets.md has the outcomes; tasks/settling.py settles doubt.
 """
 
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
 
+from headrace import doubt
 from headrace.document import SubmissionKey
 from headrace.errors import (
     ConfigurationError,
@@ -32,7 +34,7 @@ from headrace.providers import Answer, Job, Provider, Request, Source
 from headrace.routing import metadata_of, page_numbers, pages_sent
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
-from headrace.storage.notes import Adopt, Doubt, Fenced, Granted, Note
+from headrace.storage.notes import Adopt, Doubt, Granted, Note, Over
 from headrace.storage.source import head_of
 from tasks.keeping import kept_at_last
 from tasks.outcomes import answered, predicted
@@ -64,30 +66,51 @@ def pause_after(attempts: int) -> timedelta | None:
 def submit(held: Held, provider: Provider) -> None:
     """Send the run's document once, or find out what became of an earlier sending."""
     location = Location.parse(held.route.private)
-    earlier = held.services.ledger.submissions(held.run.id)
-    key = _key(held, earlier)
-    known = next((entry for entry in earlier if entry.key == key), None)
+    known = _last(held.services.ledger.submissions(held.run.id))
+    if known is None:
+        key = SubmissionKey(held.run.document.id, held.run.number, held.route.provider, "all", 1)
+        _use_or_send(held, provider, location, key, None)
+    elif known.state is SubmissionState.ABANDONED and (job := _turned_up(held, location, known.key)) is not None:
+        log.warning("abandoned submission adopted", submission=str(known.key))
+        _accepted(held, known.key, job)
+    elif _is_over(known) and held.services.answers.prediction(location, known.key) is None:
+        _use_or_send(held, provider, location, replace(known.key, n=known.key.n + 1), None)
+    else:
+        _use_or_send(held, provider, location, known.key, known)
+
+
+def _last(earlier: Sequence[Submission]) -> Submission | None:
+    return max(earlier, key=lambda entry: entry.key.n, default=None)
+
+
+def _is_over(known: Submission) -> bool:
+    """Whether a person, or the route, asked again for what was abandoned, or what the provider gave up: what is sent
+    then has the next key.
+    """
+    given_up = known.job is not None or known.reason is Reason.PREDICTION_FAILED
+    return known.state is SubmissionState.ABANDONED or (known.state is SubmissionState.REJECTED and given_up)
+
+
+def _turned_up(held: Held, location: Location, key: SubmissionKey) -> Job | None:
+    """The job of an abandoned request, where its worker came back after all and noted one."""
+    note = held.services.notes.read(location, str(key))
+    return None if note is None or note.job is None else Job(note.job, held.route.model)
+
+
+def _use_or_send(
+    held: Held, provider: Provider, location: Location, key: SubmissionKey, known: Submission | None
+) -> None:
     stored = held.services.answers.prediction(location, key)
     if stored is not None:
         _answered(held, key, stored)
     elif known is not None and known.state is SubmissionState.ACCEPTED and known.job is not None:
         _accepted(held, key, Job(known.job, held.route.model, known.pages))
     elif known is not None and known.state is SubmissionState.IN_DOUBT:
-        _in_doubt(held, key, known.reason or Reason.IN_DOUBT, "Whether the provider took it is still not known.")
+        text = "Whether the provider took it is still not known."
+        _in_doubt(held, key, known.send_before, known.reason or Reason.IN_DOUBT, text)
     else:
         begun = known is not None and known.state is SubmissionState.INTENDED
         _fence_and_send(held, provider, location, key, begun=begun)
-
-
-def _key(held: Held, earlier: Sequence[Submission]) -> SubmissionKey:
-    """The key of the next sending: the last one's, unless a person asked again for what the provider gave up."""
-    run = held.run
-    n = max((entry.key.n for entry in earlier), default=1)
-    last = next((entry for entry in earlier if entry.key.n == n), None)
-    given_up = last is not None and (last.job is not None or last.reason is Reason.PREDICTION_FAILED)
-    if last is not None and last.state is SubmissionState.REJECTED and given_up:
-        n += 1
-    return SubmissionKey(run.document.id, run.number, held.route.provider, "all", n)
 
 
 def _fence_and_send(held: Held, provider: Provider, location: Location, key: SubmissionKey, *, begun: bool) -> None:
@@ -109,18 +132,29 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
                 raise
             _settle_what_was_begun(held, location, key, error)
         else:
-            match _fenced(held, location, key):
-                case Adopt(job=job):
-                    log.info("submission adopted", submission=str(key))
-                    _accepted(held, key, Job(job, held.route.model))
-                case Doubt(detail=detail):
-                    _in_doubt(held, key, Reason.WORKER_DIED, detail)
-                case Granted(note=granted):
-                    _send(held, provider, location, granted, Outgoing(source, _request(held, granted, head)))
+            granted = _granted(held, location, key)
+            if granted is not None:
+                _send(held, provider, location, granted, Outgoing(source, _request(held, granted, head)))
 
 
-def _fenced(held: Held, location: Location, key: SubmissionKey) -> Fenced:
-    """Commit the intent, then ask the note in the bucket whether this attempt may be sent."""
+def _granted(held: Held, location: Location, key: SubmissionKey) -> Note | None:
+    """The note of this attempt, where it may be sent; None where an earlier one decides how the run goes on."""
+    note = _intended(held, location, key)
+    match held.services.notes.fence(location, note):
+        case Granted(note=granted):
+            return granted
+        case Adopt(job=job):
+            log.info("submission adopted", submission=str(key))
+            _accepted(held, key, Job(job, held.route.model))
+        case Doubt(detail=detail):
+            _in_doubt(held, key, note.send_before, Reason.WORKER_DIED, detail)
+        case Over(reason=reason, abandoned=abandoned):
+            _end_as_noted(held, key, reason, abandoned=abandoned)
+    return None
+
+
+def _intended(held: Held, location: Location, key: SubmissionKey) -> Note:
+    """Commit the intent in the ledger; the note that is to fence it."""
     services, run, route = held.services, held.run, held.route
     services.marker.check(location)
     held.keep_revision(location)
@@ -129,24 +163,33 @@ def _fenced(held: Held, location: Location, key: SubmissionKey) -> Fenced:
     intent = services.ledger.intend(
         held.claim, key, route.lane, run.mode or Mode.ASYNC, pages=pages, send_before=send_before
     )
-    note = Note.of(intent, run=run, route=route, nonce=secrets.token_hex(8), at=services.clock.now())
-    return services.notes.fence(location, note)
+    if intent.state is not SubmissionState.INTENDED:
+        raise StaleClaim(f"{key} was settled meanwhile: it is {intent.state}.")
+    return Note.of(intent, run=run, route=route, nonce=secrets.token_hex(8), at=services.clock.now())
+
+
+def _end_as_noted(held: Held, key: SubmissionKey, reason: Reason, *, abandoned: bool) -> None:
+    """The note knows more than this ledger: nothing is to be sent under the key any more."""
+    state = SubmissionState.ABANDONED if abandoned else SubmissionState.REJECTED
+    change = SubmissionChange(key, state, reason=reason)
+    if abandoned and reason is not Reason.GIVEN_UP:
+        held.advance(Advance(State.ADMITTED), change)  # to be sent under the next key
+        return
+    text = "Its note says so; this ledger had forgotten it. `headrace retry` sends it again, and may pay again."
+    held.advance(Advance(State.FAILED, reason, text), change)
 
 
 def _settle_what_was_begun(
     held: Held, location: Location, key: SubmissionKey, error: NotSent | PermanentError | ConfigurationError
 ) -> None:
     """Nothing can be sent now, but an earlier worker may have sent it: that counts for more than the error."""
-    match _fenced(held, location, key):
-        case Adopt(job=job):
-            log.info("submission adopted", submission=str(key))
-            _accepted(held, key, Job(job, held.route.model))
-        case Doubt(detail=detail):
-            _in_doubt(held, key, Reason.WORKER_DIED, detail)
-        case Granted(note=granted) if isinstance(error, NotSent):
-            _not_taken(held, location, granted, error.reason, str(error))
-        case Granted(note=granted):
-            _refused(held, location, granted, error)
+    granted = _granted(held, location, key)
+    if granted is None:
+        return
+    if isinstance(error, NotSent):
+        _not_taken(held, location, granted, error.reason, str(error))
+    else:
+        _refused(held, location, granted, error)
 
 
 def _refused(held: Held, location: Location, note: Note, error: PermanentError | ConfigurationError) -> None:
@@ -170,10 +213,19 @@ def _not_taken(held: Held, location: Location, note: Note, reason: Reason, detai
 def _send(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
     """Send, and write down how it ended; also where another worker took us for dead meanwhile."""
     services, key = held.services, SubmissionKey.parse(note.key)
+    result: Job | Answer | PermanentError | TransientError | StorageError
     try:
-        _send_and_settle(held, provider, location, note, outgoing)
+        result = provider.submit(*outgoing)
+    except InDoubt as error:
+        # Whoever took the run over meanwhile is in doubt about it as well.
+        _in_doubt(held, key, note.send_before, error.reason, str(error))
+        return
+    except (PermanentError, TransientError, StorageError) as error:
+        result = error
+    try:
+        _write_down(held, location, note, result)
     except StaleClaim:
-        # The other one found a note without an outcome and may have held the run; now the note has one.
+        # The other one found a note without an outcome, and the run is in doubt; now one of both tells.
         hint = services.ledger.reopen_doubt(key)
         if hint is not None:
             log.warning("doubt reopened", submission=str(key))
@@ -181,23 +233,22 @@ def _send(held: Held, provider: Provider, location: Location, note: Note, outgoi
         raise
 
 
-def _send_and_settle(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
+def _write_down(
+    held: Held, location: Location, note: Note, result: Job | Answer | PermanentError | TransientError | StorageError
+) -> None:
     key = SubmissionKey.parse(note.key)
-    try:
-        result = provider.submit(*outgoing)
-    except InDoubt as error:
-        _in_doubt(held, key, error.reason, str(error))
-    except PermanentError as error:
-        # Where the document is gone or replaced, the body was not whole, so nothing was taken either.
-        _refused(held, location, note, error)
-    except (TransientError, StorageError) as error:
-        reason = error.reason if isinstance(error, TransientError) else Reason.STORAGE
-        _not_taken(held, location, note, reason, str(error))
-    else:
-        if isinstance(result, Job):
+    match result:
+        case PermanentError():
+            # Where the document is gone or replaced, the body was not whole, so nothing was taken either.
+            _refused(held, location, note, result)
+        case TransientError():
+            _not_taken(held, location, note, result.reason, str(result))
+        case StorageError():
+            _not_taken(held, location, note, Reason.STORAGE, str(result))
+        case Job():
             _note_job(held, location, note, result)
             _accepted(held, key, result)
-        else:
+        case Answer():
             _keep_answer(held, location, note, key, result)
 
 
@@ -234,14 +285,19 @@ def _keep_answer(held: Held, location: Location, note: Note, key: SubmissionKey,
     if job is not None:
         _note_job(held, location, note, Job(job, held.route.model, len(prediction.pages)))
     _answered(held, key, prediction)
+    if answer.prediction.key == str(key):
+        held.services.ledger.note_echo(held.route.lane)
 
 
 def _note_job(held: Held, location: Location, note: Note, job: Job) -> None:
     try:
-        held.services.notes.accepted(location, note, job.id, held.services.clock.now())
+        alert = held.services.notes.accepted(location, note, job.id, held.services.clock.now())
     except (StorageError, StorageUnavailable) as error:
         # The ledger is told next; the note only serves those who lost the ledger.
         log.warning("acceptance not noted in the bucket", error=str(error))
+    else:
+        if alert is not None:
+            held.services.ledger.note_alert(SubmissionKey.parse(note.key), alert)
 
 
 def _answered(held: Held, key: SubmissionKey, prediction: Prediction) -> None:
@@ -272,6 +328,10 @@ def _put_off(held: Held, change: SubmissionChange | None, reason: Reason, detail
     held.advance(Advance(State.WAITING, reason, detail, due_at=due_at, facts={"attempts": attempts}), change)
 
 
-def _in_doubt(held: Held, key: SubmissionKey, reason: Reason, detail: str) -> None:
-    change = SubmissionChange(key, SubmissionState.IN_DOUBT, reason=reason)
-    held.advance(Advance(State.HELD, Reason.IN_DOUBT, detail), change)
+def _in_doubt(held: Held, key: SubmissionKey, send_before: datetime, reason: Reason, detail: str) -> None:
+    """Nobody sends it again; the run waits until it can be decided, and the provider is asked meanwhile."""
+    settle = timedelta(seconds=held.services.settings.settle_seconds)
+    look_at = held.services.clock.now() + doubt.first_pause(settle)
+    change = SubmissionChange(key, SubmissionState.IN_DOUBT, reason=reason, look_at=look_at)
+    due_at = doubt.deadline(send_before, settle)
+    held.advance(Advance(State.WAITING, Reason.IN_DOUBT, detail, due_at=due_at), change)

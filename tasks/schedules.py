@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 PIECE = 1000
 MOST_RETRIES = 100_000
-PAID_AGAIN = (Reason.PREDICTION_FAILED,)
+PAID_AGAIN = (Reason.PREDICTION_FAILED, Reason.GIVEN_UP)
 
 
 @shared_task(bind=True, name=SCHEDULES, queue="maintenance")

@@ -1,40 +1,96 @@
-"""Settling doubt: whether the provider took a paid request is found out, or a person says what is to become of it."""
+"""Settling doubt: whether the provider took a paid request is found out, or a person says what is to become of it.
 
-from dataclasses import dataclass
-from enum import StrEnum
+The rules are in headrace/doubt.py; how each ending is written, in tasks/endings.py.
+"""
 
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from celery import Task, shared_task
+
+from headrace import doubt as rules
 from headrace.document import SubmissionKey
-from headrace.ledger.records import Run
+from headrace.errors import (
+    ConfigurationError,
+    HeadraceError,
+    LedgerError,
+    LedgerUnavailable,
+    PermanentError,
+    TransientError,
+)
+from headrace.ledger.records import LookedFor, Submission
+from headrace.providers import Listing, Sought, Unknown
+from headrace.routing import SEND_WITHIN, Lane
+from headrace.states import Reason, SubmissionState
+from tasks.endings import Case, Ending, Settled
+from tasks.hints import SETTLE
+from tasks.maintenance import LEASE, holder
 from tasks.services import Services
+from tasks.step import repeated
+
+__all__ = ["Ending", "Settled", "adopt", "give_up", "resend", "settle", "settle_alone", "settle_lane"]
+
+log = structlog.get_logger()
+
+MOST_AT_ONCE = 200
+# With what is written then, well within the time after which the broker hands the message to another worker.
+LISTING_SECONDS = 80.0
+# A store that fails, or a fault of ours, keeps a request from being looked for this long.
+PAUSE = timedelta(seconds=15)
 
 
-class Ending(StrEnum):
-    """What became of a paid request that was in doubt."""
-
-    ANSWERED = "answered"
-    """Its answer is stored, and used."""
-    ADOPTED = "adopted"
-    """The provider took it: its job is asked for."""
-    SENT_AGAIN = "sent again"
-    """It is sent again: under the same key where it certainly was not taken, else under the next."""
-    FAILED = "failed"
-    """It certainly was not taken, and sending it again would not help."""
-    GIVEN_UP = "given up"
-    """A person left it at that: the run failed."""
-    HELD = "held"
-    """Nobody can tell: a person decides."""
-    NOT_IN_DOUBT = "not in doubt"
-    """It was not in doubt (any more), so nothing was done."""
+@shared_task(bind=True, name=SETTLE, queue="poll")
+def settle(self: Task, provider: str, account: str, model: str) -> None:
+    """Look for the requests in doubt of a lane."""
+    settle_alone(self.app.services, Lane(provider, account, model))
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What became of one paid request in doubt; `run` is its run as it is then, `detail` says it to a person."""
+def settle_alone(services: Services, lane: Lane) -> None:
+    """Settle the lane's doubt unless somebody else is at it, or has just been; the next hint tries again.
 
-    key: SubmissionKey
-    ending: Ending
-    run: Run
-    detail: str
+    The lease outlasts the work: a lane is listed no more often than its first look comes after its doubt.
+    """
+    # Threads share their process's name.
+    name, ours = f"settle {'/'.join(lane)}", f"{holder()}:{secrets.token_hex(4)}"
+    with structlog.contextvars.bound_contextvars(step="settle", lane="/".join(lane)):
+        try:
+            if not services.ledger.lease(name, ours, LEASE):
+                log.debug("lease is taken", lease=name)
+                return
+            with repeated(lambda: services.ledger.lease(name, ours, LEASE), "settling"):
+                settle_lane(services, lane)
+            services.ledger.lease(name, ours, rules.first_pause(_settle_time(services)))
+        except HeadraceError as error:
+            log.warning("periodic step failed", lease=name, error=str(error))
+
+
+def settle_lane(services: Services, lane: Lane) -> list[Settled]:
+    """Look for the lane's requests in doubt that are due; what was settled of them.
+
+    First what is stored is looked at, then one listing of the provider tells of all others. Raises LedgerUnavailable.
+    """
+    this = _Round(services)
+    cases: list[Case] = []
+    for due in services.ledger.due_doubts(lane, MOST_AT_ONCE):
+        with this.put_aside(due.submission):
+            case = Case.of(services, due)
+            stored = case.by_what_is_stored()
+            if stored is None:
+                cases.append(case)
+            else:
+                this.settled.append(stored)
+    if cases:
+        look = _look(services, lane, cases)
+        for case in cases:
+            with this.put_aside(case.request):
+                this.decide(case, look)
+    if this.later:
+        services.ledger.note_looks(this.later)
+    return this.settled
 
 
 def adopt(services: Services, key: SubmissionKey, job: str, by: str) -> Settled:
@@ -43,7 +99,12 @@ def adopt(services: Services, key: SubmissionKey, job: str, by: str) -> Settled:
     Safe to call twice, and against a worker that comes back: what is noted first counts, and is what is told.
     Raises LedgerError where the ledger knows no such request, and what the ledger and the store raise.
     """
-    raise NotImplementedError
+    case = _case(services, key)
+    request = case.request
+    if request.state is not SubmissionState.IN_DOUBT:
+        same = request.state is SubmissionState.ACCEPTED and request.job == job
+        return _as_before(case, Ending.ADOPTED if same else Ending.NOT_IN_DOUBT)
+    return case.by_what_is_stored() or case.adopt(job, by=by)
 
 
 def resend(services: Services, key: SubmissionKey, by: str) -> Settled:
@@ -52,9 +113,137 @@ def resend(services: Services, key: SubmissionKey, by: str) -> Settled:
     Should a job of the abandoned request turn up before it is sent, that one is used, and nothing is paid. Else as
     `adopt`.
     """
-    raise NotImplementedError
+    case = _case(services, key)
+    request = case.request
+    if request.state is not SubmissionState.IN_DOUBT:
+        same = request.state is SubmissionState.ABANDONED and request.reason is not Reason.GIVEN_UP
+        return _as_before(case, Ending.SENT_AGAIN if same else Ending.NOT_IN_DOUBT)
+    return case.by_what_is_stored() or case.abandon(Reason.IN_DOUBT, by=by)
 
 
 def give_up(services: Services, key: SubmissionKey, by: str) -> Settled:
     """Fail the run, as a person decided: nobody will know whether it was paid. Else as `adopt`."""
-    raise NotImplementedError
+    case = _case(services, key)
+    request = case.request
+    if request.state is not SubmissionState.IN_DOUBT:
+        same = request.state is SubmissionState.ABANDONED and request.reason is Reason.GIVEN_UP
+        return _as_before(case, Ending.GIVEN_UP if same else Ending.NOT_IN_DOUBT)
+    return case.by_what_is_stored() or case.abandon(Reason.GIVEN_UP, by=by)
+
+
+def _case(services: Services, key: SubmissionKey) -> Case:
+    found = services.ledger.request(key)
+    if found is None:
+        raise LedgerError(f"The ledger knows no request {key}. `headrace status` names those of a document.")
+    return Case.of(services, found)
+
+
+def _as_before(case: Case, ending: Ending) -> Settled:
+    told = case.not_in_doubt()
+    return Settled(told.key, ending, told.run, told.detail)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What asking the provider once told: of each request, or (`failed`) why it told nothing at all."""
+
+    at: datetime
+    listing: Listing | None = None
+    failed: rules.Unreachable | rules.Unaskable | None = None
+    echoed: bool = False
+
+    def of(self, key: SubmissionKey) -> rules.Look:
+        if self.failed is not None:
+            return self.failed
+        unsaid = Unknown("its listing says nothing of it")
+        return unsaid if self.listing is None else self.listing.findings.get(key, unsaid)
+
+
+def _look(services: Services, lane: Lane, cases: Sequence[Case]) -> _Look:
+    """Ask the provider for all of them in one listing."""
+    at = services.clock.now()
+    since = min(min(case.request.send_before, case.note.send_before) for case in cases) - SEND_WITHIN
+    sought = [_sought(case) for case in cases]
+    try:
+        provider = services.provider(lane)
+        listing = provider.find(lane.model, sought, since, at, deadline_seconds=LISTING_SECONDS)
+    except TransientError as error:
+        log.warning("provider could not be asked", error=str(error))
+        return _Look(at, failed=rules.Unreachable(str(error)))
+    except (PermanentError, ConfigurationError) as error:
+        log.warning("provider could not be asked", error=str(error))
+        return _Look(at, failed=rules.Unaskable(str(error)))
+    except Exception as error:
+        # A fault of ours ends no doubt before its time, and is looked for as long as a provider that is away.
+        log.exception("provider could not be asked")
+        return _Look(at, failed=rules.Unreachable(f"an unexpected {type(error).__name__}"))
+    if listing.echoed:
+        services.ledger.note_echo(lane)
+    return _Look(at, listing, echoed=listing.echoed or services.ledger.is_echoed(lane))
+
+
+def _sought(case: Case) -> Sought:
+    # A link may name the file otherwise, and Base64 text has no name.
+    name = case.run.document.name if case.route.send == "stream" else None
+    return Sought(case.request.key, name, text_only=case.route.text_only)
+
+
+def _settle_time(services: Services) -> timedelta:
+    return timedelta(seconds=services.settings.settle_seconds)
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What one look at a lane comes to."""
+
+    services: Services
+    settled: list[Settled] = field(default_factory=list)
+    later: list[LookedFor] = field(default_factory=list)
+
+    @contextmanager
+    def put_aside(self, request: Submission) -> Iterator[None]:
+        """Look for a request later that cannot be dealt with now, so that its neighbours go on."""
+        with structlog.contextvars.bound_contextvars(run=request.run_id, submission=str(request.key)):
+            try:
+                yield
+            except LedgerUnavailable:
+                raise
+            except HeadraceError as error:
+                log.warning("doubt not settled", error=str(error))
+                self._come_back(request)
+            except Exception:
+                log.exception("doubt not settled")
+                self._come_back(request)
+
+    def decide(self, case: Case, look: _Look) -> None:
+        """Do what the rules allow after this look."""
+        request, settle = case.request, _settle_time(self.services)
+        known = rules.Doubt(
+            send_before=max(request.send_before, case.note.send_before),
+            doubted_at=request.doubted_at or look.at,
+            looks=request.looks,
+            absent_at=request.absent_at,
+        )
+        match rules.decide(known, look.of(request.key), look.at, settle, echoed=look.echoed):
+            case rules.Take(job=job, others=others):
+                self.settled.append(case.adopt(job.id, *(other.id for other in others)))
+            case rules.SendAgain():
+                self.settled.append(case.send_again())
+            case rules.LookAgain(at=at, absent_at=absent_at):
+                until = max(rules.deadline(known.send_before, settle), at)
+                self.later.append(LookedFor(request, at, until, absent_at))
+            case rules.Unsettled(detail=detail):
+                self.settled.append(self._unsettled(case, detail))
+
+    def _unsettled(self, case: Case, detail: str) -> Settled:
+        """Nobody can tell: a person decides, or the route has it sent again, once."""
+        if case.route.on_doubt == "resubmit" and case.request.key.n == 1:
+            return case.abandon(Reason.IN_DOUBT, by="The route")
+        return case.hold(
+            f"The provider cannot say whether it took the document: {detail}. `headrace resolve` settles it."
+        )
+
+    def _come_back(self, request: Submission) -> None:
+        at = self.services.clock.now() + PAUSE
+        until = max(request.send_before + _settle_time(self.services), at)
+        self.later.append(LookedFor(request, at, until, request.absent_at, counts=False))

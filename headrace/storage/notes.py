@@ -4,6 +4,7 @@
 that is not its own must not send, unless it says that every earlier attempt certainly was not paid.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Self
@@ -91,7 +92,9 @@ class Note(BaseModel):
 
     `nonce` is new for every attempt, so that its writer knows it again. `outcome` "refused" says that
     the attempt certainly was not paid, and `reason` why; "accepted" comes with the provider's `job`;
-    "abandoned" says that nobody waits for the truth of it any more: a next submission was begun, or none will be.
+    "abandoned" says that nobody waits for the truth of it any more: a next submission is begun, or none will be
+    where `reason` is given_up. `others` are further jobs that were seen under the key, or a job that was seen after it
+    was abandoned stands as `job`: each of them may have been billed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -109,6 +112,7 @@ class Note(BaseModel):
     facts: NotedRun = NotedRun()
     outcome: Literal["none", "accepted", "refused", "abandoned"] = "none"
     job: str | None = None
+    others: tuple[str, ...] = ()
     reason: Reason | None = None
     at: datetime
 
@@ -156,7 +160,15 @@ class Doubt:
     detail: str
 
 
-Fenced = Granted | Adopt | Doubt
+@dataclass(frozen=True)
+class Over:
+    """Nothing is to be sent under this key any more: the provider gave it up, or it was `abandoned`."""
+
+    reason: Reason
+    abandoned: bool
+
+
+Fenced = Granted | Adopt | Doubt | Over
 
 
 class _Standing(NamedTuple):
@@ -191,16 +203,66 @@ class SubmissionNotes:
                 return Granted(note)
         raise StorageUnavailable(f"The note of {note.key} kept changing while it was read. Try again later.")
 
-    def accepted(self, location: Location, note: Note, job: str, at: datetime) -> None:
-        """Add the provider's job to the note of this attempt.
+    def accepted(self, location: Location, note: Note, job: str, at: datetime) -> str | None:
+        """Add the provider's job to the note of this attempt; in words for people, what then does not add up, if so.
 
-        A second job under one key is never hidden: it is logged as an alert, and the first stays.
+        Nothing is hidden: a job beside another one, or of an attempt that was settled otherwise, is an alert of the
+        log, and stands in the note too.
         """
-        self._settle(location, note, {"outcome": "accepted", "job": job, "at": at})
+        alert: str | None = None
+
+        def with_job(there: Note | None) -> Note | None:
+            nonlocal alert
+            if there is None:
+                return None
+            told, alert = _with_job(there, note, job, at)
+            return told
+
+        try:
+            self._rewrite(location, note.key, with_job)
+        finally:
+            if alert is not None:
+                log.error("two truths under one key", submission=note.key, attempt=note.attempt, job=job, what=alert)
+        return alert
 
     def refused(self, location: Location, note: Note, reason: Reason, at: datetime) -> None:
-        """Add to the note of this attempt that it certainly was not paid, and why."""
-        self._settle(location, note, {"outcome": "refused", "reason": reason, "at": at})
+        """Add to the note of this attempt that it certainly was not paid, and why; what was settled meanwhile stays."""
+
+        def with_reason(there: Note | None) -> Note | None:
+            if there is None or there.outcome != "none":
+                return None
+            if not there.is_same_attempt(note):
+                log.warning("submission note replaced by another attempt", submission=note.key, attempt=note.attempt)
+                return None
+            return there.model_copy(update={"outcome": "refused", "reason": reason, "at": at})
+
+        self._rewrite(location, note.key, with_reason)
+
+    def conclude(self, location: Location, looked: Note, concluded: Note) -> Note:
+        """Settle the attempt that was looked for, if it still is open; the note as it stands then.
+
+        `looked` is the note as it was read, or, where none could be, as it must have been: then it is written anew.
+        Whoever settles it goes on from what stands, which may be what another one settled, or another attempt.
+        """
+        standing = looked
+
+        def settled(there: Note | None) -> Note | None:
+            nonlocal standing
+            if there is None or (there.outcome == "none" and there.is_same_attempt(looked)):
+                standing = concluded
+                return concluded
+            standing = there
+            return None
+
+        for _ in range(TRIES):
+            try:
+                if not self._rewrite(location, looked.key, settled):
+                    self._create(location, concluded)
+                    return concluded
+            except PreconditionFailed:
+                continue
+            return standing
+        raise StorageUnavailable(f"The note of {looked.key} came and went while it was written. Try again later.")
 
     def read(self, location: Location, key: str) -> Note | None:
         """The note of a submission; None where there is none, or none that can be read."""
@@ -220,6 +282,11 @@ class SubmissionNotes:
             return Doubt("The note of an earlier attempt is damaged, so nobody can say whether it was taken.")
         if there.job is not None:
             return Adopt(there.job)
+        if there.outcome == "abandoned":
+            return Over(there.reason or Reason.IN_DOUBT, abandoned=True)
+        if there.outcome == "refused" and there.reason is Reason.PREDICTION_FAILED:
+            # It was read, and perhaps paid: only under the next key it is sent again, where a person says so.
+            return Over(there.reason, abandoned=False)
         if there.outcome == "none" and there.is_same_attempt(note):
             return Granted(there)
         if there.token > note.token:
@@ -239,31 +306,38 @@ class SubmissionNotes:
             return None
         return Granted(follower)
 
-    def _settle(self, location: Location, note: Note, outcome: dict[str, object]) -> None:
+    def _rewrite(self, location: Location, key: str, change: Callable[[Note | None], Note | None]) -> bool:
+        """Write what `change` makes of the note that stands (None: it is damaged), unless that is None.
+
+        False where there is no note.
+        """
         for _ in range(TRIES):
             try:
-                standing = self._standing(location, note.key)
-                there = standing.note
-                if there is None or not _may_settle(there, note, outcome):
-                    return
-                self._add_outcome(location, there.model_copy(update=outcome), standing.etag)
+                standing = self._standing(location, key)
+                changed = change(standing.note)
+                if changed is not None:
+                    self._add_outcome(location, changed, standing.etag)
             except ObjectNotFound:
-                log.exception("submission note gone", submission=note.key)
-                return
+                log.warning("submission note gone", submission=key)
+                return False
             except PreconditionFailed:
                 continue
-            return
-        raise StorageUnavailable(f"The note of {note.key} kept changing while it was written. Try again later.")
+            return True
+        raise StorageUnavailable(f"The note of {key} kept changing while it was written. Try again later.")
 
     def _standing(self, location: Location, key: str) -> _Standing:
         path = _path(location, key)
         head = self._store.head(location.bucket, path)
         body = self._store.read(location.bucket, path, if_match=head.etag)
         try:
-            return _Standing(Note.model_validate_json(body), head.etag)
+            note = Note.model_validate_json(body)
         except ValidationError:
             log.error("submission note damaged", submission=key)  # noqa: TRY400  the error quotes the note's body
             return _Standing(None, head.etag)
+        if note.key != key:
+            log.error("submission note damaged", submission=key, of=note.key)
+            return _Standing(None, head.etag)
+        return _Standing(note, head.etag)
 
     def _create(self, location: Location, note: Note) -> None:
         path, body = _path(location, note.key), _body(note)
@@ -284,16 +358,24 @@ class SubmissionNotes:
         fault_point("notes.outcome.after")
 
 
-def _may_settle(there: Note, note: Note, outcome: dict[str, object]) -> bool:
-    """Whether the outcome of `note` belongs into the note that lies there."""
-    job = outcome.get("job")
-    if job is not None and there.job not in {None, job}:
-        log.error("two jobs under one key", submission=note.key, jobs=[there.job, job])
-        return False
-    if not there.is_same_attempt(note):
-        log.error("submission note replaced by another attempt", submission=note.key, attempt=note.attempt, job=job)
-        return False
-    return there.outcome != "accepted"
+def _with_job(there: Note, note: Note, job: str, at: datetime) -> tuple[Note | None, str | None]:
+    """The note that lies there with the job of the attempt `note`, and what does not add up.
+
+    None where it has the job already, or nothing is amiss.
+    """
+    if job == there.job or job in there.others:
+        return None, None
+    if there.job is None and there.is_same_attempt(note):
+        if there.outcome == "none":
+            return there.model_copy(update={"outcome": "accepted", "job": job, "at": at}), None
+        if there.outcome == "abandoned":
+            text = f"The request {note.key} was abandoned, and then turned out to be accepted as job {job}."
+            return there.model_copy(update={"job": job, "at": at}), f"{text} It may have been paid twice."
+        text = f"The request {note.key} counted as {there.reason}, and then turned out to be accepted as job {job}."
+        return there.model_copy(update={"outcome": "accepted", "job": job, "at": at}), text
+    beside = there.model_copy(update={"others": (*there.others, job)})
+    first = f"job {there.job}" if there.job is not None else f"attempt {there.attempt}, which has no job yet"
+    return beside, f"Two jobs under one key: {job} beside {first}, of {note.key}. Both may have been paid."
 
 
 def _path(location: Location, key: str) -> str:

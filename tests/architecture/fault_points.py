@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from headrace.states import State
-from tasks.hints import ADMIT, POLL, step_of
+from tasks.hints import ADMIT, POLL, SETTLE, step_of
 from tests.architecture.sources import files, parsed
 
 GUARDED_FOLDERS = ("headrace", "tasks", "workers")
@@ -78,7 +78,7 @@ def fault_point_names() -> frozenset[str]:
 
 def _hinted_tasks() -> set[str]:
     """The tasks that hints publish; the scheduler publishes the others itself."""
-    return {ADMIT, POLL} | {step_of(state, None)[0] for state in State}
+    return {ADMIT, POLL, SETTLE} | {step_of(state, None)[0] for state in State}
 
 
 def _transactions() -> set[str]:
