@@ -16,8 +16,8 @@ from headrace.errors import (
 )
 from headrace.storage import ObjectStore
 from headrace.storage.s3 import S3Store, s3_client
-from tests.conftest import S3Server
 from tests.memory_store import InMemoryStore
+from tests.servers import S3Server
 
 HOSTILE_KEYS = [
     "a b+c%20d.pdf",

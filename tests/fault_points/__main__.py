@@ -1,0 +1,135 @@
+"""`python -m tests.fault_points`: kill at every point, restart, and see that nothing came of it."""
+
+import argparse
+import gc
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from random import Random
+
+from tests.architecture.fault_points import fault_point_names
+from tests.fault_points.cases import Pair, new_or_in_focus, pairs, thorough, unpassed
+from tests.fault_points.director import Case, Director, ground, trace_of
+from tests.fault_points.judgement import failures
+from tests.fault_points.passings import Passing
+from tests.fault_points.report import Report
+from tests.fault_points.scenarios import SCENARIOS, Scenario
+from tests.fault_points.servers import running_servers
+
+JOBS_A_CORE = 6
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play what was asked for; 0 where all of it holds."""
+    options = _options(arguments)
+    wanted = [SCENARIOS[name] for name in options.scenario or SCENARIOS]
+    postgres = any(scenario.on_postgres for scenario in wanted)
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-fault-points-") as folder,
+        running_servers(Path(folder) / "servers", with_postgres=postgres) as servers,
+        ground(servers, Path(folder)) as made,
+    ):
+        gc.collect()
+        gc.freeze()
+        director = Director(made, Path(folder) / "cases", options.jobs, options.seed)
+        return _Proof(director, wanted, options, began).run()
+
+
+class _Proof:
+    def __init__(
+        self, director: Director, scenarios: Sequence[Scenario], options: argparse.Namespace, began: float
+    ) -> None:
+        self._director = director
+        self._scenarios = scenarios
+        self._options = options
+        self._began = began
+        self._undisturbed: dict[str, Case] = {}
+
+    def run(self) -> int:
+        first = [self._director.case(scenario, None) for scenario in self._scenarios]
+        for case in self._director.play(first):
+            self._undisturbed[case.scenario.name] = case
+            self._judge_undisturbed(case)
+        traces = {name: trace_of(case) for name, case in self._undisturbed.items()}
+        passed = {pair for trace in traces.values() for pair in pairs(trace)}
+        chosen = [case for scenario in self._scenarios for case in self._cases(scenario, traces)]
+        if self._options.list:
+            sys.stdout.writelines(f"{scenario.name} {passing}\n" for scenario, passing in chosen)
+            return 0
+        played = self._play(chosen)
+        everything = not self._options.scenario
+        killed = {(case.kill_at.step, case.kill_at.point) for case in played if case.killed and case.kill_at}
+        whole = everything and not self._options.point and self._options.sample is None
+        report = Report(
+            seconds=time.monotonic() - self._began,
+            points=len(fault_point_names()),
+            cases=[*self._undisturbed.values(), *played],
+            unpassed=unpassed(passed) if everything else (),
+            never_killed=unpassed(killed) if whole else (),
+        )
+        sys.stdout.write(f"{report.text()}\n")
+        return 0 if report.holds else 1
+
+    def _cases(self, scenario: Scenario, traces: dict[str, list[Passing]]) -> list[tuple[Scenario, Passing]]:
+        trace = traces[scenario.name]
+        if self._options.point:
+            everywhere = dict.fromkeys(trace)
+            return [(scenario, one) for one in everywhere if any(fnmatch(str(one), at) for at in self._options.point)]
+        known: set[Pair] = set()
+        for name, other in traces.items():
+            if name == scenario.name:
+                break
+            known |= pairs(other)
+        picked = thorough(trace) if scenario.thorough else new_or_in_focus(trace, known, scenario.focus)
+        return [(scenario, passing) for passing in picked]
+
+    def _play(self, chosen: list[tuple[Scenario, Passing]]) -> list[Case]:
+        # The order in which they are played is the seed's, so that a sample is one of all of them.
+        Random(self._options.seed).shuffle(chosen)
+        until = None if self._options.sample is None else self._began + self._options.sample
+        played = []
+        for case in self._director.play([self._director.case(*one) for one in chosen], until):
+            case.failures += failures(case.result, self._undisturbed[case.scenario.name].result)
+            played.append(case)
+            if case.failures:
+                self._keep(case)
+            if self._options.verbose or case.failures:
+                sys.stdout.write(f"{'FAILED' if case.failures else 'ok'} {case.name} {case.recovery_seconds}\n")
+                sys.stdout.flush()
+        return played
+
+    def _judge_undisturbed(self, case: Case) -> None:
+        if case.result and (not case.result["ended"] or (case.result["open"] and not case.scenario.may_stay_open)):
+            case.failures += [f"undisturbed, and not ended: {entry}" for entry in case.result["open"] or ["in time"]]
+        if case.failures:
+            self._keep(case)
+            sys.stdout.write(f"FAILED {case.name}: {case.failures}\n")
+
+    def _keep(self, case: Case) -> None:
+        """Show where what a failed case wrote is kept, where somebody wants it."""
+        if self._options.keep is not None:
+            case.world.folder.rename(self._options.keep / case.world.name)
+            sys.stdout.write(f"kept in {self._options.keep / case.world.name}\n")
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fault_points", description=__doc__)
+    add = parser.add_argument
+    add("--scenario", action="append", choices=SCENARIOS, help="only this life; repeatable")
+    add("--point", action="append", help="only at passings like this (step:point#number, * for anything); repeatable")
+    add("--sample", type=float, metavar="SECONDS", help="begin no case after so many seconds")
+    add("--jobs", type=int, default=JOBS_A_CORE * (os.cpu_count() or 1), help="processes at once (%(default)s)")
+    add("--seed", type=int, default=1, help="another order, and other moments of restart (%(default)s)")
+    add("--list", action="store_true", help="only say which cases there are")
+    add("--keep", type=Path, help="an existing folder to keep what failed cases wrote in")
+    add("--verbose", action="store_true", help="tell of each case when it is over")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""The whole pipeline in one process: a worker for every queue, the doors, and beat; everything in threads."""
+
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+
+import structlog
+from celery.worker import WorkController
+
+from config.celery import QUEUES
+from tests.fault_points.passings import ROLE
+from tests.fault_points.world import World
+from workers.doors import Door
+from workers.listener import keep_open
+from workers.watch_door import watch_doors
+
+log = structlog.get_logger()
+
+THREADS = 6
+WATCH_SECONDS = 1.0
+# What comes by the clock comes sooner here, all else being the same: the first time at once, then as often as this.
+FIRST_HINT_SECONDS = 0.3
+SHORTEST_INTERVAL_SECONDS = 1.0
+
+
+def start(world: World, more_doors: tuple[Door, ...] = ()) -> None:
+    """Start everything; nothing stops it but the process's end."""
+    worker = WorkController(
+        app=world.app,
+        hostname=f"{world.name}@here",
+        pool_cls="threads",
+        concurrency=THREADS,
+        queues=",".join(QUEUES),
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    _in_a_thread("worker", worker.start)
+    services = world.services
+    doors = watch_doors(
+        services.routes,
+        services.store,
+        services.ledger,
+        services.hints.hint,
+        every_seconds=WATCH_SECONDS,
+        clock=services.clock,
+    )
+    never = threading.Event()
+    for door in (*doors, *more_doors):
+        _in_a_thread("door", lambda door=door: keep_open(door, never))
+    _in_a_thread("beat", lambda: _beat(world))
+
+
+def _beat(world: World) -> None:
+    """Publish what beat's schedule says, a bit at a time, sooner than it says."""
+    schedule = world.app.conf.beat_schedule.values()
+    now = world.services.clock.monotonic()
+    due = {entry["task"]: now + FIRST_HINT_SECONDS for entry in schedule}
+    shortest = min(entry["schedule"] for entry in schedule)
+    intervals = {entry["task"]: SHORTEST_INTERVAL_SECONDS * entry["schedule"] / shortest for entry in schedule}
+    while True:
+        now = world.services.clock.monotonic()
+        for entry in schedule:
+            task = entry["task"]
+            if due[task] <= now:
+                world.app.send_task(task, **entry["options"], retry=False)
+                due[task] = now + intervals[task]
+        world.services.clock.sleep(max(0.05, min(due.values()) - world.services.clock.monotonic()))
+
+
+def _in_a_thread(role: str, work: Callable[[], object]) -> None:
+    def run() -> None:
+        ROLE.set(role)
+        try:
+            work()
+        except BaseException:
+            log.exception("thread ended", role=role)
+
+    threading.Thread(target=copy_context().run, args=(run,), name=role, daemon=True).start()

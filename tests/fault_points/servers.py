@@ -1,0 +1,55 @@
+"""The servers that all cases share, each in its own corner of them; none of them is ever killed here."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.servers import S3Server, running, running_postgres, running_s3
+from tests.simulator.process import simulator
+from workers.stack.child import Command
+from workers.stack.servers import Valkey
+
+# A case has a database of its own, by its number; an empty one costs the broker nothing.
+BROKER_DATABASES = 20_000
+ASYNC_SECONDS = 0.5
+_BROKER_PASSWORD = "valkey-of-the-tests"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where they are."""
+
+    broker_url: str = field(repr=False)
+    s3: S3Server
+    simulator_url: str
+    postgres_url: str | None
+
+    def broker(self, database: int) -> str:
+        """The address of the broker's database of this number."""
+        return f"{self.broker_url.rpartition('/')[0]}/{database}"
+
+
+@dataclass(frozen=True)
+class _ManyDatabases(Valkey):
+    def command(self, log: Path) -> Command:
+        usual = super().command(log)
+        return dataclasses.replace(usual, argv=(*usual.argv, "--databases", str(BROKER_DATABASES)))
+
+
+@contextmanager
+def running_servers(folder: Path, *, with_postgres: bool) -> Iterator[Servers]:
+    """All of them, stopped when the block ends."""
+    valkey, s3 = folder / "valkey", folder / "s3"
+    with ExitStack() as until_the_end:
+        broker = until_the_end.enter_context(
+            running(lambda port: _ManyDatabases(valkey, port, password=_BROKER_PASSWORD), 1, valkey / "log")
+        )
+        api = until_the_end.enter_context(simulator("--async-seconds", str(ASYNC_SECONDS)))
+        yield Servers(
+            broker_url=broker.url,
+            s3=until_the_end.enter_context(running_s3(s3)),
+            simulator_url=api.base_url,
+            postgres_url=until_the_end.enter_context(running_postgres()) if with_postgres else None,
+        )
