@@ -4,6 +4,7 @@ from headrace.ledger.claims import Claims
 from headrace.ledger.dispatch import Dispatch
 from headrace.ledger.documents import Documents
 from headrace.ledger.doubts import Doubts
+from headrace.ledger.inspections import Inspections
 from headrace.ledger.leases import Leases
 from headrace.ledger.parked import Parked
 from headrace.ledger.poll_groups import PollGroups
@@ -31,6 +32,7 @@ class Ledger(
     Revisions,
     Parked,
     Queries,
+    Inspections,
 ):
     """The ledger, all its calls together: each base is one subject, in a module of its own.
 

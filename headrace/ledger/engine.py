@@ -4,7 +4,8 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
@@ -33,11 +34,22 @@ class Database:
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = _readable_url(url)
         self._clock = clock
+        self._may_write = True
         # By process: a parent's connections stay here, untouched and unclosed, in a forked child.
         self._engines: dict[int, Engine] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._place})"
+
+    def for_reading(self) -> Self:
+        """The same database, to be looked at only: it refuses whatever would write, which raises LedgerUnavailable.
+
+        It has connections of its own, to be closed like any other's.
+        """
+        reader = copy(self)
+        reader._may_write = False
+        reader._engines = {}
+        return reader
 
     def close(self) -> None:
         """Close this process's connections; the next call opens new ones."""
@@ -55,7 +67,7 @@ class Database:
         engine = self._engines.get(os.getpid())
         if engine is None:
             # Two threads may both come here; one engine wins, the other never connected.
-            engine = self._engines.setdefault(os.getpid(), _make_engine(self._url))
+            engine = self._engines.setdefault(os.getpid(), _make_engine(self._url, may_write=self._may_write))
         return engine
 
     @contextmanager
@@ -133,17 +145,21 @@ def _readable_url(text: str) -> URL:
     )
 
 
-def _make_engine(url: URL) -> Engine:
+def _make_engine(url: URL, *, may_write: bool) -> Engine:
     # One thread uses one connection at a time, so the number of threads is the bound, not the pool.
     options: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True}
     arguments: dict[str, Any]
     if url.get_backend_name() == "postgresql":
         settings = f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={2 * _LOCK_SECONDS}s"
+        if not may_write:
+            settings += " -c default_transaction_read_only=on"
         arguments = {"connect_timeout": _CONNECT_SECONDS, "options": settings}
         return create_engine(url, connect_args=arguments, pool_pre_ping=True, **options)
     arguments = {"timeout": _LOCK_SECONDS, "cached_statements": _KEPT_STATEMENTS}
     engine = create_engine(url, connect_args=arguments, **options)
     event.listen(engine, "connect", _prepare_sqlite)
+    if not may_write:
+        event.listen(engine, "connect", _refuse_writes_of_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -153,6 +169,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _refuse_writes_of_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

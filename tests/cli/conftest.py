@@ -19,7 +19,7 @@ from headrace.ledger.marker import Marker
 from headrace.ledger.records import Advance, Hint, Run
 from headrace.routing import choose_route
 from headrace.states import Mode, Reason, State
-from headrace.storage import ObjectStore
+from headrace.storage import Location, ObjectStore
 from tests.memory_store import InMemoryStore
 from workers.cli.main import app
 from workers.cli.session import Session
@@ -118,6 +118,10 @@ class Installation:
         )
         self.ledger.record([document])
         return document
+
+    def marker_stands(self) -> None:
+        """Let the private place be this ledger's, as the first worker's start does."""
+        Marker(self.store, self.ledger, SystemClock()).establish(Location("private", "headrace"))
 
     def bring_to(
         self,

@@ -13,6 +13,7 @@ from workers.cli.main import app
 from workers.doctor.broker import OLDEST
 from workers.doctor.queue import RIGHTS
 from workers.stack.processes import BEAT, LISTENER, WORKERS
+from workers.verify.findings import Code
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -66,3 +67,10 @@ def test_the_policy_is_json_and_grants_only_what_is_named():
 
 def test_the_oldest_broker_is_the_doctors():
     assert f"Version {'.'.join(map(str, OLDEST))} or newer" in PAGE
+
+
+def test_every_code_of_a_verification_is_explained():
+    table = PAGE.partition("## Does it add up?")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`.*`) \| (notice: )?.*\|$", table, re.MULTILINE)
+    told = {name: bool(notice) for names, notice in rows for name in re.findall(r"`([a-z_]+)`", names)}
+    assert told == {code.value: code.is_notice for code in Code}

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from workers.cli import doctor, drop, ingest, migrate, reprocess, retry, simulate, status
+from workers.cli import doctor, drop, ingest, migrate, reprocess, retry, simulate, status, verify
 from workers.cli import run as local
 from workers.cli.events import events
 from workers.cli.examples import examples
@@ -54,6 +54,7 @@ app.add_typer(routes)
 app.add_typer(events)
 app.add_typer(models)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.command("migrate", epilog=migrate.EPILOG)(migrate.migrate)
 app.command(
     "simulate",
