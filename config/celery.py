@@ -20,6 +20,8 @@ VISIBILITY_TIMEOUT_SECONDS = 300
 SWEEP_SECONDS = 5.0
 SCHEDULES_SECONDS = 15.0
 MARKER_SECONDS = 60.0
+# A slice of a scan takes up to ten seconds: two thirds of the time the process does other work.
+SCAN_SECONDS = 30.0
 
 
 def celery_settings(broker_url: str) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
                 ("sweep", "headrace.sweep", SWEEP_SECONDS),
                 ("schedules", "headrace.schedules", SCHEDULES_SECONDS),
                 ("marker", "headrace.marker", MARKER_SECONDS),
+                ("scan", "headrace.scan", SCAN_SECONDS),
             )
         },
     }

@@ -87,7 +87,7 @@ class WorkerServices:
 
     @cached_property
     def exporter(self) -> Exporter:
-        return Exporter(self.store)
+        return Exporter(self.store, self.ledger)
 
     @cached_property
     def counter(self) -> PageCounter:
@@ -145,7 +145,7 @@ def nanonets_api(settings: Settings, account: str, clock: Clock | None = None) -
             ) from error
 
 
-STEPS = ("export", "maintenance", "poll", "route", "schedules", "submit")
+STEPS = ("export", "maintenance", "poll", "route", "scan", "schedules", "settling", "submit")
 
 
 def make_app(settings: Settings, services: WorkerServices | None = None) -> Celery:

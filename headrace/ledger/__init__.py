@@ -4,14 +4,19 @@ from headrace.ledger.claims import Claims
 from headrace.ledger.dispatch import Dispatch
 from headrace.ledger.documents import Documents
 from headrace.ledger.doubts import Doubts
+from headrace.ledger.echoes import Echoes
 from headrace.ledger.inspections import Inspections
 from headrace.ledger.leases import Leases
 from headrace.ledger.parked import Parked
+from headrace.ledger.passes import Passes
 from headrace.ledger.poll_groups import PollGroups
 from headrace.ledger.queries import Queries
 from headrace.ledger.reruns import Reruns
+from headrace.ledger.restoring import Restoring
 from headrace.ledger.revisions import Revisions
+from headrace.ledger.scans import Scans
 from headrace.ledger.setup import Setup
+from headrace.ledger.standstills import Standstills
 from headrace.ledger.submissions import Submissions
 from headrace.ledger.sweep import Sweep
 
@@ -25,12 +30,17 @@ class Ledger(
     Claims,
     Submissions,
     Doubts,
+    Echoes,
     PollGroups,
     Dispatch,
     Sweep,
     Leases,
     Revisions,
     Parked,
+    Passes,
+    Restoring,
+    Scans,
+    Standstills,
     Queries,
     Inspections,
 ):

@@ -8,23 +8,20 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from headrace.document import Document, run_id
+from headrace.document import Document, object_id, run_id
 from headrace.errors import LedgerError
 from headrace.ledger.engine import Database
 from headrace.ledger.moves import FRESH, SOON, note
-from headrace.ledger.records import Recorded, Run
-from headrace.ledger.rows import document_of, run_of, select_runs
+from headrace.ledger.records import Hint, Recorded, Run
+from headrace.ledger.rows import document_of, read_run, run_of, select_runs
 from headrace.ledger.schema import documents, history, objects, runs
 from headrace.ledger.standing import Order, compare, merge
 from headrace.ledger.upserts import insert_new
-from headrace.states import State
+from headrace.states import NEVER_READ, State
 
 log = structlog.get_logger()
 
 MOST_ROWS = 1000
-
-# Ends in which the content was never read: told of again, it is there after all.
-_NEVER_READ = frozenset({State.SUPERSEDED, State.REMOVED})
 
 
 class Documents(Database):
@@ -35,7 +32,8 @@ class Documents(Database):
 
         A new document gets its run 1. A known one takes the newer LastModified, sequencer and version, and
         is published again where another content of its key lay there in between (A, B, A). If its latest run
-        ended without reading it, as superseded or removed, it gets its next run instead. The run of a result
+        ended without reading it, as superseded or removed, it gets its next run instead. A key where nothing was
+        found any more is one where something is again. The run of a result
         without a hint is only the one to look at first.
         Up to 1,000 documents are one transaction, more are several. Raises LedgerError for a name that no
         S3 key has (with NUL, or half of a surrogate pair), before anything is written.
@@ -54,9 +52,11 @@ class Documents(Database):
     def known(self, document_ids: Collection[str]) -> dict[str, datetime | None]:
         """The LastModified of those of these documents that the ledger has as the current content of their key.
 
-        One that is missing here is new, or another content was told of since: both are to be recorded.
+        One that is missing here is new, or another content was told of since, or nothing was found there any
+        more: all of them are to be recorded.
         """
-        current = select(documents.c.id, documents.c.last_modified).join(objects, objects.c.current == documents.c.id)
+        lies_there = (objects.c.current == documents.c.id) & objects.c.gone_at.is_(None)
+        current = select(documents.c.id, documents.c.last_modified).join(objects, lies_there)
         found: dict[str, datetime | None] = {}
         with self._reading() as connection:
             for chunk in in_pieces(list(document_ids)):
@@ -72,6 +72,32 @@ class Documents(Database):
                 rows = connection.execute(select(documents).where(documents.c.id.in_(chunk)))
                 found |= {row.id: document_of(row) for row in rows}
         return found
+
+    def told_last(self, bucket: str, key: str) -> str | None:
+        """The document that, as far as was told, lies under this key, or lay there last."""
+        query = select(objects.c.current).where(objects.c.id == object_id(bucket, key))
+        with self._reading() as connection:
+            told: str | None = connection.execute(query).scalar_one_or_none()
+        return told
+
+    def publish_again(self, run_id: str) -> Hint | None:
+        """Have a run published once more, from its first file on; None where it has not come to publishing.
+
+        Whoever publishes it at this moment is refused by its token, and begins anew.
+        """
+        with self._transaction("publish_again") as tx:
+            run = read_run(tx, run_id, locked=True)
+            if run is None or run.state not in (State.PREDICTED, State.EXPORTED):
+                return None
+            _begin_publishing(tx, run, self._clock.now(), step="export")
+        return Hint(run_id, run.state)
+
+
+def _begin_publishing(tx: Connection, run: Run, now: datetime, *, step: str) -> None:
+    # A new token: who publishes at this moment does so under the older place in the order.
+    again = {**FRESH, "token": run.token + 1, "published": False, "due_at": now, "updated_at": now}
+    tx.execute(update(runs).where(runs.c.id == run.id).values(again))
+    note(tx, run.id, now, step=step, event="publish again", state=run.state)
 
 
 def in_pieces(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -130,6 +156,7 @@ class _Recording:
         rows = tx.execute(mine.with_for_update()).all()
         self._received_on = {row.id: row.received_on for row in rows}
         self._current: dict[str, str | None] = {row.id: row.current for row in rows}
+        self._gone = {row.id for row in rows if row.gone_at is not None}
         wanted = {one.id for one in told} | {row.current for row in rows if row.current is not None}
         self._known: dict[str, Document] = {}
         for chunk in in_pieces(sorted(wanted)):
@@ -148,6 +175,8 @@ class _Recording:
         if moved:
             stands = update(objects).where(objects.c.id == bindparam("moved")).values(current=bindparam("stands"))
             self._tx.execute(stands, [{"moved": each, "stands": self._current[each]} for each in moved])
+        if self._gone:
+            self._tx.execute(update(objects).where(objects.c.id.in_(sorted(self._gone))).values(gone_at=None))
         return recorded
 
     def _insert(self, new: Sequence[Document]) -> None:
@@ -187,7 +216,9 @@ class _Recording:
         if merged != known:
             self._write(merged)
         came_back = self._current[told.object_id] != told.id and self._stands_now(merged)
-        return self._tell_again(merged, came_back=came_back, raised=merged != known)
+        # An object that is restored has the LastModified that it had.
+        restored = told.object_id in self._gone
+        return self._tell_again(merged, came_back=came_back, raised=merged != known or restored)
 
     def _write(self, merged: Document) -> None:
         self._known[merged.id] = merged
@@ -217,7 +248,7 @@ class _Recording:
         run = latest_run(self._tx, told.id) if came_back or raised else None
         if run is None:
             return Recorded(told, run_id(told.id, 1), new=False, hint=None)
-        if run.state in _NEVER_READ and self._current[told.object_id] == told.id:
+        if run.state in NEVER_READ and self._current[told.object_id] == told.id:
             number = run.number + 1
             new = start_run(self._tx, told.id, number, self._now)
             note(self._tx, new, self._now, step="intake", event="received again", state=State.RECEIVED)
@@ -225,14 +256,14 @@ class _Recording:
         if not came_back:
             return Recorded(told, run.id, new=False, hint=None)
         standing = latest_run(self._tx, told.id, state=State.EXPORTED) or run
+        if standing.id != run.id:
+            # What became of it belongs in the manifest, beside the rows of the one before; the sweep sees to it.
+            self._publish_again(told, run)
         return self._publish_again(told, standing)
 
     def _publish_again(self, told: Document, run: Run) -> Recorded:
         if not (run.state.is_end or run.state is State.PREDICTED):
             # It has not come to publishing yet, and will then read what was noted just now.
             return Recorded(told, run.id, new=False, hint=None)
-        # A new token: who publishes at this moment does so under the older place in the order.
-        again = {**FRESH, "token": run.token + 1, "published": False, "due_at": self._now}
-        self._tx.execute(update(runs).where(runs.c.id == run.id).values(again))
-        note(self._tx, run.id, self._now, step="intake", event="publish again", state=run.state)
+        _begin_publishing(self._tx, run, self._now, step="intake")
         return Recorded(told, run.id, new=False, hint=run.state)

@@ -43,9 +43,7 @@ class Passes(Database):
         """Keep how far it has come; False where it has been finished, or another was begun instead, meanwhile."""
         now = self._clock.now()
         still = (
-            (passes.c.name == begun.name)
-            & (passes.c.started_at == begun.started_at)
-            & passes.c.finished_at.is_(None)
+            (passes.c.name == begun.name) & (passes.c.started_at == begun.started_at) & passes.c.finished_at.is_(None)
         )
         values = {
             "cursor": cursor,

@@ -14,12 +14,14 @@ SECTION_KEYS = 5000
 """How many keys a section has about; a prefix with fewer is listed in one piece."""
 
 
-def _by_bytes(key: str) -> str:
+def by_bytes(key: str) -> str:
+    """Where a key stands in the order of S3."""
     # Python compares texts by code point, which is the order of their UTF-8.
     return key
 
 
-def _by_folders(key: str) -> str:
+def by_folders(key: str) -> str:
+    """Where a key stands in the order of SeaweedFS."""
     return key.replace("/", "\0")
 
 
@@ -27,7 +29,7 @@ class KeyOrder:
     """The order in which a store lists: by the bytes of the keys (S3), or folder by folder (SeaweedFS)."""
 
     def __init__(self) -> None:
-        self._possible: tuple[Callable[[str], str], ...] = (_by_bytes, _by_folders)
+        self._possible: tuple[Callable[[str], str], ...] = (by_bytes, by_folders)
         self._learning = threading.Lock()
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from zlib import crc32
 
-from headrace.errors import StorageUnavailable
+from headrace.errors import ObjectNotFound, StorageUnavailable
 from headrace.storage import ObjectHead
 from tests.memory_store import InMemoryStore
 
@@ -49,6 +49,14 @@ class ListingStore(InMemoryStore):
     def all_keys(self) -> list[str]:
         return [key for _, key in self._sorted]
 
+    def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead:
+        self._note("head", key)
+        place = (self.order(key), key)
+        at = bisect.bisect_left(self._sorted, place)
+        if self._sorted[at : at + 1] != [place]:
+            raise ObjectNotFound(f"There is nothing at s3://{bucket}/{key}.")
+        return _head(key)
+
     def list(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[list[ObjectHead]]:
         after, page = start_after, 0
         while True:
@@ -64,7 +72,11 @@ class ListingStore(InMemoryStore):
                 if key.startswith(prefix) and not hidden:
                     keys.append(key)
             if keys:
-                yield [ObjectHead(key, f"{crc32(key.encode()):x}", 9, BEGINNING) for key in keys]
+                yield [_head(key) for key in keys]
             if at == len(self._sorted):
                 return
             after, page = keys[-1], page + 1
+
+
+def _head(key: str) -> ObjectHead:
+    return ObjectHead(key, f"{crc32(key.encode()):x}", 9, BEGINNING)

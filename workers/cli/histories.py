@@ -32,11 +32,16 @@ def tell_documents(ledger: "Ledger", documents: "list[Document]", *, json: bool)
         runs = ledger.runs(RunFilter(document=document.id, latest=False), _MOST_RUNS)
         runs = sorted(runs, key=lambda run: run.number)
         stories.append((document, runs, ledger.history(document.id)))
+    gone = ledger.gone({document.object_id for document in documents})
     if json:
-        say_json({"documents": [_as_json(ledger, *story) for story in stories]})
+        say_json(
+            {"documents": [{**_as_json(ledger, *story), "gone_at": gone.get(story[0].object_id)} for story in stories]}
+        )
         return
     for document, runs, entries in stories:
         _tell_document(document, runs)
+        if document.object_id in gone:
+            say(f"Nothing lies there any more, as was found at {in_cell(gone[document.object_id])} UTC.")
         for run in runs:
             _tell_run(ledger, run, [entry for entry in entries if entry.run_id == run.id])
 
