@@ -12,6 +12,7 @@ from typing import Any
 
 from headrace.document import object_id
 from headrace.errors import ObjectNotFound
+from headrace.exports.keys import ROW_KINDS
 from headrace.exports.manifest import Manifest
 from headrace.states import Reason, State
 from headrace.storage import ObjectStore
@@ -126,7 +127,8 @@ class _Check:
             return [] if right else [("lost", f"It should have failed as {expected}.")]
         if run.state is not State.EXPORTED:
             return [("lost", "It can be read, and was not exported.")]
-        return [("wrong_rows", why) for why in self._rows(planned, version, manifest)]
+        wrong = self._rows(planned, version, manifest)
+        return [("wrong_rows", " ".join(wrong))] if wrong else []
 
     def _manifest(self, planned: Planned) -> Manifest | None:
         # The day on which it was first seen is part of the key, and the chaos may last past midnight.
@@ -146,7 +148,7 @@ class _Check:
         wrong = []
         truth = expected_rows(planned, version, self._truth.rules, self._truth.seed)
         for file in published.files:
-            if file.format not in _ROW_FORMATS:
+            if file.kind not in ROW_KINDS:
                 continue
             body = self._store.read(OUTPUT.bucket, file.key)
             rows = list(read_rows(body, file.format))

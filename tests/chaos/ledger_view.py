@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, create_engine, func, or_, select
+from sqlalchemy import Connection, create_engine, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from headrace.ledger.schema import documents, history, runs, submissions
 from headrace.states import Reason, State
 
 _MOST_IDS = 500
-# Who is at work: not those who wait for room, nor those whose manifest is out.
-_UNDER_WAY = (State.RECEIVED, State.ADMITTED, State.SUBMITTED, State.PREDICTED, State.EXPORTED, State.FAILED)
+_MOVES = (*(str(state) for state in State), "published")
 
 
 class LedgerAway(Exception):
@@ -85,22 +84,17 @@ class LedgerView:
         return found
 
     def under_way(self) -> frozenset[str]:
-        """The runs that somebody has claimed, whose job is at the provider, or whose next step is overdue."""
-        now = datetime.now(UTC)
-        at_work = or_(
-            runs.c.lease_until > now,
-            runs.c.state == State.SUBMITTED,
-            and_(runs.c.state != State.WAITING, runs.c.state != State.RECEIVED, runs.c.due_at <= now),
-        )
-        query = select(runs.c.id).where(at_work, runs.c.published.is_(False), runs.c.state.in_(_UNDER_WAY))
+        """The runs that somebody has claimed, and those whose job is at the provider: not those that only queue."""
+        at_work = or_(runs.c.lease_until > datetime.now(UTC), runs.c.state == State.SUBMITTED)
         with self._reading() as connection:
-            return frozenset(connection.execute(query).scalars())
+            return frozenset(connection.execute(select(runs.c.id).where(at_work)).scalars())
 
     def moves(self) -> list[Moved]:
-        """All that happened, oldest first, but for what left a run where it was."""
-        query = select(history.c.run_id, history.c.at, history.c.event, history.c.reason).order_by(history.c.id)
+        """What took a run to a state, and what published its end; oldest first."""
+        words = (history.c.run_id, history.c.at, history.c.event, history.c.reason)
+        query = select(*words).where(history.c.event.in_(_MOVES)).order_by(history.c.id)
         with self._reading() as connection:
-            return [Moved(*row) for row in connection.execute(query) if row.event != "handed back"]
+            return [Moved(*row) for row in connection.execute(query)]
 
     def last_runs(self) -> dict[str, LastRun]:
         """The latest run of each document, by the document's id."""

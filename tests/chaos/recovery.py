@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from headrace.states import Reason, State
+from headrace.states import END_STATES, State
 from tests.chaos.breaking import Happened
 from tests.chaos.ledger_view import Moved
 
@@ -80,18 +80,13 @@ def longest_stands(moves: Iterable[Moved]) -> dict[str, tuple[float, str]]:
 
 
 _AT_REST = frozenset({"published"})
+_ENDS = frozenset(str(state) for state in END_STATES)
 
 
 def _state(moved: Moved) -> str:
     if moved.event == State.WAITING and moved.reason is not None:
         return f"waiting ({moved.reason})"
-    return (
-        f"{moved.event} (its manifest)" if moved.reason is not Reason.IN_DOUBT and _is_end(moved.event) else moved.event
-    )
-
-
-def _is_end(event: str) -> bool:
-    return event in State and State(event).is_end
+    return f"{moved.event}, until its manifest" if moved.event in _ENDS else moved.event
 
 
 def _next(times: Sequence[datetime], after: datetime) -> datetime | None:

@@ -19,9 +19,9 @@ def expected_rows(planned: Planned, version: int, rules: Rules, seed: int) -> di
         return {"fields": _counted((page, "invoice_number", found) for page in range(1, planned.pages + 1))}
     pages = list(invent_pages(planned.digest(version), range(planned.pages), rules, seed))
     return {
-        "fields": Counter(_fields(pages)),
-        "table_rows": Counter(_table_rows(pages)),
-        "cells": Counter(_cells(pages)),
+        "fields": _counted(_fields(pages)),
+        "table_rows": _counted(_table_rows(pages)),
+        "cells": _counted(_cells(pages)),
     }
 
 

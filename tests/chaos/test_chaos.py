@@ -1,0 +1,28 @@
+"""A chaos of some hundred documents in about a minute; `make prove` has three minutes of it, on both ledgers."""
+
+import pytest
+from rich.console import Console
+
+from tests.chaos.run import Chaos, run
+
+# Faults come early, so that what has to wait half a minute before it is sent again has ended in time.
+SHORT = Chaos(documents=150, seed=20, seconds=24, every_seconds=1.8, drop_seconds=14)
+
+
+def right(chaos: Chaos, folder) -> bool:
+    """Whether all is right; what is not is printed, with the seed, and what is left stays in the folder."""
+    report = run(chaos, folder, Console(width=200))
+    assert report.findings.in_doubt == []
+    return report.is_right
+
+
+@pytest.mark.timeout(300)
+def test_a_minute_of_chaos_loses_nothing_and_bills_nothing_twice(tmp_path):
+    assert right(SHORT, tmp_path)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("seed", "postgres"), [(21, False), (22, True)])
+def test_three_minutes_of_chaos_lose_nothing_and_bill_nothing_twice(tmp_path, seed, postgres):
+    assert right(Chaos(documents=700, seed=seed, seconds=90, postgres=postgres), tmp_path)
