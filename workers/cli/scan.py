@@ -151,10 +151,11 @@ def _tell(scanned: list[_Scanned]) -> None:
         ],
     )
     for one in scanned:
+        unconfirmed = several(one.progress.found.unconfirmed, "object")
         if one.progress.found.unconfirmed:
             say(
-                f"{shown(str(one.place))}: the store does not say of {several(one.progress.found.unconfirmed, 'object')} "
-                "whether it is there: `headrace doctor` looks at the rights."
+                f"{shown(str(one.place))}: the store does not say of {unconfirmed} whether it is there: "
+                "`headrace doctor` looks at the rights."
             )
         if not one.progress.orders:
             say(f"{shown(str(one.place))} is listed in no known order, so what was removed was not looked for.")
