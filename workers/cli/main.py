@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from workers.cli import doctor, drop, ingest, migrate, reprocess, retry, simulate, status, verify
+from workers.cli import doctor, drop, ingest, migrate, rebuild, reprocess, retry, scan, simulate, status, verify
 from workers.cli import run as local
 from workers.cli.events import events
 from workers.cli.examples import examples
@@ -47,6 +47,7 @@ def headrace(context: typer.Context) -> None:
 app.command("run", epilog=local.EPILOG)(local.run)
 app.command("drop", epilog=drop.EPILOG)(drop.drop)
 app.command("ingest", epilog=ingest.EPILOG)(ingest.ingest)
+app.command("scan", epilog=scan.EPILOG)(scan.scan)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.command("retry", epilog=retry.EPILOG)(retry.retry)
 app.command("reprocess", epilog=reprocess.EPILOG)(reprocess.reprocess)
@@ -55,6 +56,7 @@ app.add_typer(events)
 app.add_typer(models)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
+app.command("rebuild", epilog=rebuild.EPILOG)(rebuild.rebuild)
 app.command("migrate", epilog=migrate.EPILOG)(migrate.migrate)
 app.command(
     "simulate",
