@@ -36,6 +36,10 @@ END_STATES = frozenset(
 )
 
 
+NEVER_READ = frozenset({State.SUPERSEDED, State.REMOVED})
+"""Ends in which the content was never read: told of again, it is there after all."""
+
+
 class Mode(StrEnum):
     """How a provider is asked."""
 
@@ -117,6 +121,8 @@ class Reason(StrEnum):
     IN_FLIGHT = "in_flight"
     POISON = "poison"
     STORAGE = "storage"
+    STORAGE_REFUSED = "storage_refused"
+    SOURCE_REFUSED = "source_refused"
     ANSWER_LOST = "answer_lost"
     CONFIGURATION = "configuration"
     UNEXPECTED = "unexpected"

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from headrace.document import run_id
 from headrace.flattening import merge
-from headrace.ledger.records import Advance, Submission
+from headrace.ledger.records import Advance, Run, Submission
 from headrace.prediction import Prediction
 from headrace.routing import pages_missing
 from headrace.states import END_STATES, State, SubmissionState
@@ -31,12 +32,22 @@ def export(held: Held) -> None:
         absent = pages_missing(prediction.page_numbers, run.walked_pages, held.route)
         detail = missing_pages(prediction, absent)
         exported = replace(run, state=State.EXPORTED, detail=detail, ended_at=services.clock.now())
-        services.exporter.publish(exported, held.route, prediction)
+        _publish(held, exported, prediction)
         held.advance(Advance(State.EXPORTED, detail=detail, published=True))
         return
-    prediction = _prediction(held, location, submissions) if run.state is State.EXPORTED else None
-    services.exporter.publish(run, held.route, prediction)
+    _publish(held, run, _prediction(held, location, submissions) if run.state is State.EXPORTED else None)
     services.ledger.published(held.claim)
+
+
+def _publish(held: Held, run: Run, prediction: Prediction | None) -> None:
+    """Publish; a newer run whose rows stand is published once more, as ours may have got among them."""
+    newer = held.services.exporter.publish(run, held.route, prediction).overtaken_by
+    if newer is None:
+        return
+    # Ahead of our own advance, which is refused where we were stopped for long.
+    hint = held.services.ledger.publish_again(run_id(newer.document, newer.run))
+    if hint is not None:
+        held.services.hints.hint(hint.run_id, hint.state)
 
 
 def _prediction(held: Held, location: Location, submissions: Sequence[Submission]) -> Prediction:

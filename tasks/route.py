@@ -15,7 +15,6 @@ from headrace.errors import (
     DocumentReplaced,
     EncryptedDocument,
     NoRoute,
-    ObjectNotFound,
     PermanentError,
 )
 from headrace.ledger.records import Advance
@@ -27,6 +26,7 @@ from headrace.storage.source import StoredSource, head_of
 from tasks.hints import ROUTE
 from tasks.services import Services
 from tasks.step import Held, late_ends_as, step
+from tasks.unread import end_unread
 
 log = structlog.get_logger()
 
@@ -43,11 +43,8 @@ def route(held: Held) -> None:
     facts = _facts(chosen)
     try:
         held.advance(Advance(State.WAITING, due_at=held.services.clock.now(), facts=facts | _counted(held, chosen)))
-    except DocumentGone as error:
-        held.advance(Advance(State.REMOVED, error.reason, str(error), facts=facts))
-    except DocumentReplaced as error:
-        record_what_is_there(held.services, held.document)
-        held.advance(Advance(State.SUPERSEDED, error.reason, str(error), facts=facts))
+    except (DocumentGone, DocumentReplaced) as error:
+        end_unread(held, error, facts)
     except EncryptedDocument as error:
         # Of all kinds that are counted only a PDF can be protected.
         held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts | {"media_type": "application/pdf"}))
@@ -114,17 +111,3 @@ def _count(services: Services, document: Document, size: int, chosen: Route) -> 
     )
     with late_ends_as(late):
         return services.counter.count(source.read_range, size, most_pages=chosen.most_pages, passwords=passwords)
-
-
-def record_what_is_there(services: Services, document: Document) -> None:
-    """Take up the content that replaced a document's, in case no event tells of it."""
-    try:
-        head = services.store.head(document.bucket, document.key)
-    except ObjectNotFound:
-        return
-    now_there = Document(
-        document.bucket, document.key, head.etag, head.size, head.last_modified, version_id=head.version_id
-    )
-    for recorded in services.ledger.record([now_there]):
-        if recorded.hint is not None:
-            services.hints.hint(recorded.run_id, recorded.hint)

@@ -15,9 +15,9 @@ from headrace.storage.source import head_of
 from tasks import paying
 from tasks.hints import SUBMIT
 from tasks.outcomes import predicted
-from tasks.route import record_what_is_there
 from tasks.sources import source_for
 from tasks.step import Held, late_ends_as, step
+from tasks.unread import end_unread
 
 FREE_DEADLINE = timedelta(seconds=120)
 _LATE = (
@@ -35,11 +35,8 @@ def submit(held: Held) -> None:
             paying.submit(held, provider)
         else:
             _read_next_part(held, provider)
-    except DocumentGone as error:
-        held.advance(Advance(State.REMOVED, error.reason, str(error)))
-    except DocumentReplaced as error:
-        record_what_is_there(held.services, held.document)
-        held.advance(Advance(State.SUPERSEDED, error.reason, str(error)))
+    except (DocumentGone, DocumentReplaced) as error:
+        end_unread(held, error)
 
 
 def next_part(pages: int, part_pages: int, done: int) -> str | None:

@@ -47,6 +47,8 @@ class Comebacks:
     def _came_back(self, told: Document, known: Document) -> bool:
         if told.id not in self._current:
             return True
-        # It is of a later drop: what lay there in between may not have been told of yet.
+        # It is of another drop: what lay there in between may not have been told of yet.
+        if told.version_id is not None and told.version_id != known.version_id:
+            return True
         now, before = sequencer.place(told.sequencer), sequencer.place(known.sequencer)
         return now is not None and before is not None and now > before

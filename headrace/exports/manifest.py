@@ -34,7 +34,7 @@ class PublishedRows(BaseModel):
     document: str
     etag: str
     run: int
-    last_modified: datetime
+    last_modified: datetime | None
     sequencer: str | None
     token: int
     provider: str
@@ -82,7 +82,9 @@ class Manifest(BaseModel):
     etag: str = Field(description="Without quotes.")
     version_id: str | None
     size: int | None = Field(description="In bytes.")
-    last_modified: datetime = Field(description="Of the object, in whole seconds.")
+    last_modified: datetime | None = Field(
+        description="Of the object, in whole seconds; null where it was gone or replaced before anybody saw it."
+    )
     sequencer: str | None
     token: int = Field(description="The fencing token of the claim that published this.")
     received: str = Field(description="The UTC day on which bucket and key were first seen.")

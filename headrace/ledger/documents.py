@@ -31,7 +31,7 @@ class Documents(Database):
         """Note these documents, in their order; what became of each, with the step to hint.
 
         A new document gets its run 1. A known one takes the newer LastModified, sequencer and version, and
-        is published again where another content of its key lay there in between (A, B, A). If its latest run
+        is published again where another content of its key may have lain there in between (A, B, A). If its latest run
         ended without reading it, as superseded or removed, it gets its next run instead. A key where nothing was
         found any more is one where something is again. The run of a result
         without a hint is only the one to look at first.
@@ -216,9 +216,16 @@ class _Recording:
         if merged != known:
             self._write(merged)
         came_back = self._current[told.object_id] != told.id and self._stands_now(merged)
+        # It counts as the current one already, but may have been published as an older one than it is.
+        moved_on = not came_back and compare(merged, known) is Order.NEWER and self._has_others(told)
         # An object that is restored has the LastModified that it had.
         restored = told.object_id in self._gone
-        return self._tell_again(merged, came_back=came_back, raised=merged != known or restored)
+        return self._tell_again(merged, came_back=came_back or moved_on, raised=merged != known or restored)
+
+    def _has_others(self, told: Document) -> bool:
+        """Whether other contents of its key are known."""
+        others = (documents.c.object_id == told.object_id) & (documents.c.id != told.id)
+        return self._tx.execute(select(documents.c.id).where(others).limit(1)).first() is not None
 
     def _write(self, merged: Document) -> None:
         self._known[merged.id] = merged

@@ -1,5 +1,6 @@
 """Which of two publications is newer."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 
@@ -61,7 +62,8 @@ def test_other_content_of_the_same_second_without_both_sequencers_is_left_to_the
 
 orders = st.builds(
     Order,
-    last_modified=st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 2)).map(
+    last_modified=st.none()
+    | st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 2)).map(
         lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
     ),
     sequencer=st.none() | st.text("0123456789abcdef", min_size=1, max_size=4),
@@ -103,8 +105,31 @@ def test_a_run_orders_by_its_document_in_whole_seconds():
     assert made == Order(LAST_MODIFIED, "00ab", 3, 5, of.id, "etag")
 
 
-def test_a_document_that_nobody_saw_orders_by_when_it_was_heard_of():
-    assert Order.of(run(document(modified=None), received_at=LATER)).last_modified == LATER
+def test_when_a_document_that_nobody_saw_was_put_there_is_not_known():
+    assert Order.of(run(document(modified=None), received_at=LATER)).last_modified is None
+
+
+def test_what_nobody_saw_is_ordered_by_its_sequencer_else_by_what_lies_there_or_was_told_of_last():
+    unseen, seen = order(last_modified=None, document="b", etag="etag-b"), order()
+    assert unseen.compare(seen) is seen.compare(unseen) is Age.UNDECIDED
+    assert replace(unseen, sequencer="0b").compare(replace(seen, sequencer="0a")) is Age.NEWER
+    assert unseen.settle(seen, "etag-a", "b") is Age.OLDER
+    assert unseen.settle(seen, None, "b") is Age.NEWER
+    assert seen.settle(unseen, None, "b") is Age.OLDER
+
+
+def test_a_content_that_came_back_stands_where_its_last_drop_is():
+    published = order(sequencer="0a")
+    again = Document("b", "k", "etag-a", 1, LATER, sequencer="0C")
+    assert published.as_known(again) == replace(published, last_modified=LATER, sequencer="0c")
+    assert published.as_known(replace(again, sequencer=None)) == order(last_modified=LATER)
+    # What the ledger knows less well, or not at all, changes nothing.
+    for known in (
+        None,
+        replace(again, last_modified=None),
+        replace(again, last_modified=LAST_MODIFIED - LATER.resolution),
+    ):
+        assert published.as_known(known) == published
 
 
 @pytest.mark.parametrize("sequencer", ["", "xyz", "0a\r\nx: y", "0" * 65])

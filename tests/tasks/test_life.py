@@ -192,6 +192,9 @@ def test_an_object_that_was_removed_or_replaced_is_told_apart(world):
     replaced = world.drop("paid/b.pdf", make_pdf(1))
     world.store.put("inbox", "paid/b.pdf", make_pdf(2))
     world.deliver_all()
+    world.clock.pass_(timedelta(seconds=2))
+    world.sweep()
+    world.deliver_all()
     assert world.state(removed) is State.REMOVED
     assert world.state(replaced) is State.SUPERSEDED
     newer = world.see("paid/b.pdf")
