@@ -5,6 +5,7 @@ A ledger that was lost, an old copy, or somebody else's must not submit: it does
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,6 +30,26 @@ class Mark(BaseModel):
 
     ledger: str = Field(min_length=1)
     sequence: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The marker that stands at a place: None where there is none (no eTag either), or none that can be read."""
+
+    mark: Mark | None
+    etag: str | None
+
+
+class _NoMarker(ForeignLedger):
+    """Nothing stands there."""
+
+
+class _DamagedMarker(ForeignLedger):
+    """What stands there is no marker."""
+
+    def __init__(self, message: str, etag: str) -> None:
+        super().__init__(message)
+        self.etag = etag
 
 
 class Marker:
@@ -60,6 +81,30 @@ class Marker:
         # In this order: the ledger's sequence is raised first, so it is not behind what the marker said before.
         mark, _ = self._read(location)
         _compare(mark, self._ledger.identity(), location)
+
+    def standing(self, location: Location) -> "Standing":
+        """What stands there, whoever's it is, for a rebuild."""
+        try:
+            mark, etag = self._read(location)
+        except _NoMarker:
+            return Standing(None, None)
+        except _DamagedMarker as error:
+            return Standing(None, error.etag)
+        return Standing(mark, etag)
+
+    def claim(self, location: Location, mark: Mark, standing: "Standing") -> None:
+        """Write the mark in place of what stood there; PreconditionFailed where that changed meanwhile."""
+        body, key = self._body(Identity(mark.ledger, mark.sequence)), location.key(NAME)
+        fault_point("marker.claim.before")
+        self._store.put(
+            location.bucket,
+            key,
+            body,
+            content_type="application/json",
+            if_match=standing.etag,
+            if_none_match=standing.etag is None,
+        )
+        fault_point("marker.claim.after")
 
     def raise_(self, locations: Iterable[Location]) -> None:
         """Raise the ledger's sequence, then the markers'. One place that fails does not stop the others.
@@ -123,11 +168,12 @@ class Marker:
         for tries_left in reversed(range(_TRIES)):
             try:
                 etag = self._store.head(location.bucket, key).etag
-                return _parse(self._store.read(location.bucket, key, if_match=etag), location), etag
+                return _parse(self._store.read(location.bucket, key, if_match=etag), location, etag), etag
             except ObjectNotFound as error:
-                raise ForeignLedger(
+                raise _NoMarker(
                     f"There is no marker at {location}/{NAME}: the place was never set up, or somebody emptied it. "
-                    "Nothing is submitted. If nothing was paid from there, start headrace again: it sets the place up."
+                    "Nothing is submitted. If nothing was paid from there, start headrace again: it sets the place up. "
+                    "Else stop the workers and run `headrace rebuild`."
                 ) from error
             except PreconditionFailed:  # raised between the two calls
                 if not tries_left:
@@ -139,13 +185,14 @@ class Marker:
         return json.dumps(mark).encode()
 
 
-def _parse(body: bytes, location: Location) -> Mark:
+def _parse(body: bytes, location: Location, etag: str) -> Mark:
     try:
         return Mark.model_validate_json(body)
     except ValidationError as error:
-        raise ForeignLedger(
+        raise _DamagedMarker(
             f"The marker {location}/{NAME} cannot be read: it is not what headrace writes. Nothing is submitted. "
-            "Restore it, or remove it if this ledger is certainly the place's own, and start headrace again."
+            "Restore it, or stop the workers and run `headrace rebuild`, which writes it anew.",
+            etag,
         ) from error
 
 
@@ -153,12 +200,14 @@ def _compare(mark: Mark, identity: Identity, location: Location) -> None:
     if mark.ledger != identity.id:
         raise ForeignLedger(
             f"{location} belongs to the ledger {mark.ledger}; this one is {identity.id}. It does not know what was "
-            "paid there, so nothing is submitted. Connect the ledger that belongs to the place, rebuild this one "
-            "from the place, or give the route another private prefix."
+            "paid there, so nothing is submitted. Connect the ledger that belongs to the place, or give the route "
+            "another private prefix. If that ledger is lost, connect an empty one, stop the workers, and run "
+            "`headrace rebuild`: it makes this one the place's own."
         )
     if mark.sequence > identity.sequence:
         raise ForeignLedger(
             f"{location} was last used at sequence {mark.sequence} of this ledger, which is now at "
             f"{identity.sequence}: it is an old copy, and has forgotten what was paid since. Nothing is submitted. "
-            "Restore the latest copy, or rebuild the ledger from the place."
+            "Restore the latest copy. If this is the latest that there is, stop the workers and run "
+            "`headrace rebuild`: it brings this ledger up to date from the place."
         )

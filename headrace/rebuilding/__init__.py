@@ -1,0 +1,1 @@
+"""Making a lost ledger anew from what is in the bucket: notes, the runs' own files, manifests. Nothing is paid."""
