@@ -66,7 +66,6 @@ class Breaker:
         # A ledger that is away tells nothing; nobody's recovery is measured then.
         with contextlib.suppress(LedgerAway):
             happened.under_way = self._view.under_way()
-        happened.began_at = datetime.now(UTC)
         log.info("fault begins", number=fault.number, kind=fault.kind, under_way=len(happened.under_way))
         try:
             self._do(fault)

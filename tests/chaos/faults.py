@@ -75,7 +75,13 @@ _KINDS = (
         "listing fails",
         "order",
         "simulator",
-        orders=({"do": "answer", "on": "window", "status": 500, "times": 2}, {"do": "cut", "on": "window", "times": 2}),
+        orders=(
+            {"do": "answer", "on": "window", "status": 500, "times": 2},
+            {"do": "cut", "on": "window", "times": 2},
+            {"do": "break", "on": "window", "times": 2},
+            # Once: of two listings in a row that lack it without a word, nobody could tell that it was taken.
+            {"do": "omit", "on": "window"},
+        ),
     ),
 )
 _POSTGRES_KINDS = (

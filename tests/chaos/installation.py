@@ -85,6 +85,8 @@ class Pace:
     settle_seconds: float = 6.0
     sync_seconds: float = 0.1
     async_seconds: float = 2.0
+    listing_lag_seconds: float = 2.0
+    """The simulator's listings lag behind, by less than it takes to settle."""
     fault_rate: float = 0.01
     """How many calls meet a fault of the simulator's own accord."""
 
@@ -198,6 +200,7 @@ class Installation:
             "seed": self.seed,
             "sync-seconds": self._pace.sync_seconds,
             "async-seconds": self._pace.async_seconds,
+            "listing-lag": self._pace.listing_lag_seconds,
             "fault-rate": self._pace.fault_rate,
         }
         # Of an option that is given twice the last one counts.
