@@ -51,7 +51,7 @@ class Doubts(Database):
         with self._transaction("note_looks") as tx:
             now = self._clock.now()
             for look in looks:
-                asked = {"looks": submissions.c.looks + look.counts, "look_at": look.at, "absent_at": look.absent_at}
+                asked = {"looks": submissions.c.looks + int(look.counts), "look_at": look.at, "absent_at": look.absent_at}
                 same = _same_doubt(look.submission)
                 if tx.execute(update(submissions).where(same).values({**asked, "updated_at": now})).rowcount == 1:
                     waiting = (runs.c.state == State.WAITING) & (runs.c.reason == Reason.IN_DOUBT)

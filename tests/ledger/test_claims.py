@@ -216,16 +216,17 @@ def test_deliveries_are_counted_from_0_after_each_advance(ledger, clock):
     assert ledger.claim(run_id, {State.ADMITTED}) is not None
 
 
-def test_poison_with_a_paid_request_that_may_be_out_is_held_in_doubt(ledger, clock):
+def test_poison_with_a_paid_request_that_may_be_out_waits_in_doubt_and_is_looked_for_at_once(ledger, clock):
     run_id = admitted(ledger)
     intended(ledger, claimed(ledger, run_id), clock)
     clock.pass_(LEASE)
     _crash(ledger, clock, run_id, times=4)
     assert ledger.claim(run_id, {State.ADMITTED}) is None
     run = ledger.run(run_id)
-    assert (run.state, run.reason) == (State.HELD, Reason.IN_DOUBT)
     (submission,) = ledger.submissions(run_id)
+    assert (run.state, run.reason, run.due_at) == (State.WAITING, Reason.IN_DOUBT, submission.send_before)
     assert (submission.state, submission.reason) == (SubmissionState.IN_DOUBT, Reason.WORKER_DIED)
+    assert [due.run.id for due in ledger.due_doubts(run.lane)] == [run_id]
 
 
 def test_poison_of_a_free_provider_is_no_doubt(ledger, clock):

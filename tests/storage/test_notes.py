@@ -13,7 +13,7 @@ from headrace.ledger.records import Run, Submission
 from headrace.routing import Lane, Route
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location
-from headrace.storage.notes import Adopt, Doubt, Granted, Note, SubmissionNotes
+from headrace.storage.notes import Adopt, Doubt, Granted, Note, Over, SubmissionNotes
 from tests.memory_store import InMemoryStore
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -141,8 +141,78 @@ def test_two_jobs_under_one_key_raise_an_alert_and_the_first_stays(notes):
     notes.accepted(PRIVATE, attempt(1), "job-1", NOW)
     with capture_logs() as logs:
         notes.accepted(PRIVATE, attempt(1), "job-2", NOW)
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("two jobs under one key", "error")]
-    assert notes.read(PRIVATE, str(KEY)).job == "job-1"
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("two truths under one key", "error")]
+    note = notes.read(PRIVATE, str(KEY))
+    assert (note.job, note.others) == ("job-1", ("job-2",))
+
+
+def test_the_alert_is_told_to_whoever_notes_the_second_job_and_once(notes):
+    notes.fence(PRIVATE, attempt(1))
+    assert notes.accepted(PRIVATE, attempt(1), "job-1", NOW) is None
+    assert "Two jobs under one key: job-2 beside job job-1" in notes.accepted(PRIVATE, attempt(1), "job-2", NOW)
+    assert notes.accepted(PRIVATE, attempt(1), "job-2", NOW) is None
+    assert notes.accepted(PRIVATE, attempt(1), "job-1", NOW) is None
+
+
+def outcome(note, **more):
+    return note.model_copy(update=more)
+
+
+@pytest.mark.parametrize("state", ["refused", "abandoned"])
+def test_a_job_of_an_attempt_that_was_settled_otherwise_is_not_hidden(notes, state):
+    notes.fence(PRIVATE, attempt(1))
+    notes.conclude(PRIVATE, attempt(1), outcome(attempt(1), outcome=state, reason=Reason.NOT_TAKEN))
+    with capture_logs() as logs:
+        assert "turned out to be accepted as job job-1" in notes.accepted(PRIVATE, attempt(1), "job-1", NOW)
+    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert notes.fence(PRIVATE, attempt(2)) == Adopt("job-1")
+
+
+def test_a_job_beside_a_later_attempt_is_noted_with_it(notes):
+    notes.fence(PRIVATE, attempt(1))
+    notes.refused(PRIVATE, attempt(1), Reason.NOT_TAKEN, NOW)
+    notes.fence(PRIVATE, attempt(2))
+    assert "beside attempt 2" in notes.accepted(PRIVATE, attempt(1), "job-1", NOW)
+    note = notes.read(PRIVATE, str(KEY))
+    assert (note.attempt, note.outcome, note.job, note.others) == (2, "none", None, ("job-1",))
+    assert notes.accepted(PRIVATE, attempt(2), "job-2", NOW) is None
+
+
+def test_only_the_attempt_that_was_looked_for_is_concluded(notes):
+    notes.fence(PRIVATE, attempt(1))
+    absent = outcome(attempt(1), outcome="refused", reason=Reason.NOT_TAKEN)
+    assert notes.conclude(PRIVATE, attempt(1), absent) == absent
+    assert notes.conclude(PRIVATE, attempt(1), outcome(attempt(1), outcome="abandoned")) == absent
+    assert notes.fence(PRIVATE, attempt(2)) == Granted(attempt(2))
+    assert notes.conclude(PRIVATE, attempt(1), absent) == attempt(2)
+
+
+@pytest.mark.parametrize("body", [None, b"nonsense", b"{}"])
+def test_a_note_that_is_gone_or_damaged_is_written_anew_when_it_is_concluded(store, notes, body):
+    if body is not None:
+        store.put("private", f"headrace/submissions/{KEY}.json", body)
+    absent = outcome(attempt(1), outcome="refused", reason=Reason.NOT_TAKEN)
+    assert notes.conclude(PRIVATE, attempt(1), absent) == absent
+    assert notes.fence(PRIVATE, attempt(2)) == Granted(attempt(2))
+
+
+def test_a_note_of_another_request_counts_as_damaged(store, notes):
+    notes.fence(PRIVATE, attempt(1))
+    other = store.read("private", f"headrace/submissions/{KEY}.json").replace(b"-all-1", b"-all-2")
+    store.put("private", f"headrace/submissions/{KEY}.json", other)
+    assert notes.read(PRIVATE, str(KEY)) is None
+
+
+def test_nothing_is_sent_under_a_key_that_was_abandoned_or_given_up_by_the_provider(notes):
+    notes.fence(PRIVATE, attempt(1))
+    notes.conclude(PRIVATE, attempt(1), outcome(attempt(1), outcome="abandoned", reason=Reason.GIVEN_UP))
+    assert notes.fence(PRIVATE, attempt(2)) == Over(Reason.GIVEN_UP, abandoned=True)
+
+
+def test_what_the_provider_could_not_read_is_not_sent_again_under_its_key(notes):
+    notes.fence(PRIVATE, attempt(1))
+    notes.refused(PRIVATE, attempt(1), Reason.PREDICTION_FAILED, NOW)
+    assert notes.fence(PRIVATE, attempt(2)) == Over(Reason.PREDICTION_FAILED, abandoned=False)
 
 
 def test_the_outcome_of_a_replaced_attempt_does_not_touch_its_follower(notes):

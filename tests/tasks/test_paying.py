@@ -1,4 +1,4 @@
-"""Nothing is paid twice: what is certain goes on, what is in doubt is held, and nobody sends it again."""
+"""Nothing is paid twice: what is certain goes on, what is in doubt waits until that is settled, or is held."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -54,11 +54,14 @@ def recover(world):
 @pytest.mark.parametrize(
     "reason", [Reason.SERVER_ERROR, Reason.HTML_ANSWER, Reason.EMPTY_ANSWER, Reason.TIMED_OUT, Reason.CONNECTION_CUT]
 )
-def test_a_request_in_doubt_is_held_and_never_sent_again(world, provider, reason):
+def test_a_request_in_doubt_waits_and_where_nobody_can_tell_is_held_and_never_sent_again(world, provider, reason):
     run = world.drop("paid/a.pdf", make_pdf(1))
     provider.submits.append(InDoubt("It may have been taken.", reason))
     world.deliver_all()
-    recover(world)
+    waiting = world.ledger.run(run)
+    assert (waiting.state, waiting.reason) == (State.WAITING, Reason.IN_DOUBT)
+    assert waiting.due_at == world.clock.now() + timedelta(seconds=1020)
+    world.wait_out_doubt()
     held = world.ledger.run(run)
     assert (held.state, held.reason, held.published) == (State.HELD, Reason.IN_DOUBT, True)
     (submission,) = world.ledger.submissions(run)
@@ -104,17 +107,17 @@ def test_a_worker_that_dies_before_the_fence_costs_only_time(world, provider, di
 
 
 @pytest.mark.parametrize("point", PERHAPS_SENT)
-def test_a_worker_that_dies_behind_the_fence_leaves_the_run_held(world, provider, die_at, point):
+def test_a_worker_that_dies_behind_the_fence_leaves_doubt(world, provider, die_at, point):
     run = _die_while_submitting(world, die_at, point)
     recover(world)
-    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, Reason.IN_DOUBT)
     assert len(provider.requests) == 0
 
 
-def test_a_worker_that_dies_with_the_answer_in_its_hands_leaves_the_run_held(world, provider, die_at):
+def test_a_worker_that_dies_with_the_answer_in_its_hands_leaves_doubt(world, provider, die_at):
     run = _die_while_submitting(world, die_at, "answers.prediction.before")
     recover(world)
-    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, Reason.IN_DOUBT)
     assert len(provider.requests) == 1
 
 
@@ -187,7 +190,7 @@ def test_a_paid_answer_that_nobody_can_ask_for_again_is_offered_until_the_store_
     assert len(provider.requests) == 1
 
 
-def test_a_store_that_stays_away_for_minutes_loses_it_and_the_run_is_held(world, provider):
+def test_a_store_that_stays_away_for_minutes_loses_it_and_leaves_doubt(world, provider):
     run = world.drop("paid/a.pdf", make_pdf(1))
     provider.submits.append(answer(job=None))
     offered = fail_to_keep(world, seconds=10_000)
@@ -195,7 +198,7 @@ def test_a_store_that_stays_away_for_minutes_loses_it_and_the_run_is_held(world,
     assert 270 < offered[-1] <= 300
     assert len(offered) < 30
     recover(world)
-    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, Reason.IN_DOUBT)
     assert len(provider.requests) == 1
 
 
@@ -237,14 +240,14 @@ def test_a_versioned_object_goes_by_link_where_the_route_says_so(make_world, pro
 
 
 def test_a_worker_that_was_taken_for_dead_settles_the_doubt_when_it_comes_back(world, provider):
-    """Its lease lapsed while it was sending; another one found no outcome and held the run."""
+    """Its lease lapsed while it was sending; another one found no outcome, and is in doubt."""
     run = world.drop("paid/a.pdf", make_pdf(1))
 
     def slow(source, request):
         world.clock.pass_(timedelta(seconds=16))
         world.sweep()
         world.deliver_all()
-        assert world.state(run) is State.HELD
+        assert world.ledger.run(run).reason is Reason.IN_DOUBT
         return answer()
 
     provider.submits.append(slow)
@@ -359,7 +362,7 @@ def _dies_with_a_protected_document(make_world, provider, die_at, point):
 
 def test_what_may_have_been_sent_stays_in_doubt_also_where_it_could_not_be_sent_again(make_world, provider, die_at):
     world, run = _dies_with_a_protected_document(make_world, provider, die_at, "notes.create.after")
-    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, Reason.IN_DOUBT)
 
 
 def test_a_job_that_was_accepted_is_adopted_also_where_it_could_not_be_sent_again(make_world, provider, die_at):
@@ -383,7 +386,7 @@ def test_what_certainly_was_not_sent_fails_with_its_reason_and_leaves_no_intent(
 
 
 @pytest.mark.parametrize(
-    ("point", "state"), [("notes.create.after", State.HELD), ("ledger.intend.after_commit", State.REMOVED)]
+    ("point", "state"), [("notes.create.after", State.WAITING), ("ledger.intend.after_commit", State.REMOVED)]
 )
 def test_a_document_that_is_gone_stays_in_doubt_where_it_may_have_been_sent(world, provider, die_at, point, state):
     run = _die_while_submitting(world, die_at, point)
@@ -413,7 +416,7 @@ def _dies_before_a_slow_bucket(make_world, provider, die_at, point):
 
 def test_a_slow_bucket_does_not_make_doubt_certain(make_world, provider, die_at):
     world, run = _dies_before_a_slow_bucket(make_world, provider, die_at, "notes.create.after")
-    assert (world.state(run), world.ledger.run(run).reason) == (State.HELD, Reason.IN_DOUBT)
+    assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, Reason.IN_DOUBT)
     assert provider.requests == []
 
 

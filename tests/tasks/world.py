@@ -14,16 +14,17 @@ from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
 from headrace.preparing.preparer import Preparer
-from headrace.routing import Route
+from headrace.routing import Lane, Route
 from headrace.states import State
 from headrace.storage.answers import Answers
 from headrace.storage.notes import SubmissionNotes
 from headrace.storage.revisions import StoredRevisions
 from tasks.export import export
-from tasks.hints import ADMIT, EXPORT, POLL, ROUTE, SUBMIT, Hints
+from tasks.hints import ADMIT, EXPORT, POLL, ROUTE, SETTLE, SUBMIT, Hints
 from tasks.maintenance import admit_waiting, sweep_overdue
 from tasks.poll import take_turn
 from tasks.route import route
+from tasks.settling import settle_alone
 from tasks.step import perform
 from tasks.submit import submit
 from tests.clocks import ManualClock
@@ -53,7 +54,7 @@ class RecordingApp:
     def connection_for_read(self):
         raise OSError("this broker tells no depths")
 
-    def send_task(self, name, *, args, queue, countdown=None, retry):
+    def send_task(self, name, *, args, queue, countdown=None, expires=None, retry):
         message = Message(name, args, queue, countdown or 0.0)
         self.messages.append(message)
         self.published.append(message)
@@ -78,7 +79,7 @@ class World:
         self.notes = SubmissionNotes(self.store)
         self.answers = Answers(self.store)
         self.revisions = StoredRevisions(self.store)
-        self.exporter = Exporter(self.store)
+        self.exporter = Exporter(self.store, self.ledger)
         self.marker = Marker(self.store, self.ledger, self.clock)
         for bucket in (INBOX, "out", "private"):
             self.store.create_bucket(bucket)
@@ -111,6 +112,8 @@ class World:
         self.clock.pass_(timedelta(seconds=message.countdown))
         if message.task == ADMIT:
             admit_waiting(self)
+        elif message.task == SETTLE:
+            settle_alone(self, Lane(*message.args))
         elif message.task == POLL:
             following = take_turn(self, *message.args)
             if following is not None:
@@ -135,6 +138,13 @@ class World:
 
     def sweep(self) -> None:
         sweep_overdue(self)
+
+    def wait_out_doubt(self, *, seconds: float = 1200, steps: int = 10) -> None:
+        """Let the time pass in which doubt can be settled, in so many steps, the sweep doing its work at each."""
+        for _ in range(steps):
+            self.clock.pass_(timedelta(seconds=seconds / steps))
+            self.sweep()
+            self.deliver_all()
 
     def state(self, run_id: str) -> State:
         return self.ledger.run(run_id).state
