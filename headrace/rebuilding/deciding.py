@@ -22,7 +22,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Refusals that mean: not now. All others ended the run.
 _MAY_BE_TRIED_AGAIN = frozenset(
-    {Reason.RATE_LIMITED, Reason.UNREACHABLE, Reason.NOT_SENT, Reason.STORAGE, Reason.NOT_TAKEN}
+    {
+        Reason.RATE_LIMITED,
+        Reason.UNREACHABLE,
+        Reason.NOT_SENT,
+        Reason.STORAGE,
+        Reason.STORAGE_REFUSED,
+        Reason.SOURCE_REFUSED,
+        Reason.NOT_TAKEN,
+    }
 )
 _DAMAGED = "The note of its paid request cannot be read, so nobody can say whether the provider took it."
 

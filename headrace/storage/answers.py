@@ -87,7 +87,7 @@ class Answers:
     def keep_run_facts(self, location: Location, run: Run, submissions: Sequence[Submission] = ()) -> None:
         """Write the run's own facts, and its submissions', for a rebuild; those of a later claim of the run stay."""
         path = location.key("runs", run.document.id, str(run.number), "run.json")
-        body = to_json(_facts(run, submissions)).encode()
+        body = to_json(run_facts(run, submissions)).encode()
         etag: str | None = None
         for _ in range(TRIES):
             try:
@@ -107,8 +107,7 @@ class Answers:
 
     def _create_prediction(self, location: Location, key: SubmissionKey, prediction: Prediction, digest: str) -> None:
         path = location.key(*_folder(key), "prediction.json.gz")
-        # What says nothing is left out: of a table cell that is nearly all.
-        body = _packed(json.dumps(prediction.model_dump(exclude_defaults=True)).encode())
+        body = _packed(_written(prediction))
         metadata = {_RAW_DIGEST: digest}
         fault_point("answers.prediction.before")
         self._store.put(
@@ -160,6 +159,21 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=6, mtime=0)
 
 
+def set_aside_form(raw: bytes, prediction: Prediction) -> tuple[bytes, bytes]:
+    """An answer as it is kept elsewhere while the bucket does not take it: packed."""
+    return _packed(raw), _packed(_written(prediction))
+
+
+def read_set_aside(raw: bytes, prediction: bytes) -> tuple[bytes, Prediction]:
+    """What `set_aside_form` packed."""
+    return gzip.decompress(raw), Prediction.model_validate(json.loads(gzip.decompress(prediction)))
+
+
+def _written(prediction: Prediction) -> bytes:
+    # What says nothing is left out: of a table cell that is nearly all.
+    return json.dumps(prediction.model_dump(exclude_defaults=True)).encode()
+
+
 def _damaged(location: Location, key: SubmissionKey) -> AnswerLost:
     return AnswerLost(
         f"The stored answer of {key} in {location} is damaged: it was cut or changed, or unpacks to more than "
@@ -167,8 +181,17 @@ def _damaged(location: Location, key: SubmissionKey) -> AnswerLost:
     )
 
 
-def _facts(run: Run, submissions: Sequence[Submission]) -> dict[str, object]:
-    passing = {"due_at", "lease_until", "deliveries", "published"}
+def run_facts(run: Run, submissions: Sequence[Submission]) -> dict[str, object]:
+    """What run.json says of a run, as values of JSON and times."""
+    passing = {
+        "due_at",
+        "lease_until",
+        "deliveries",
+        "put_offs",
+        "put_off_for",
+        "put_off_since",
+        "published",
+    }
     facts = {name: value for name, value in asdict(run).items() if name not in passing} | {
         "document_id": run.document.id,
         "lane": run.lane._asdict() if run.lane is not None else None,

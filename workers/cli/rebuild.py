@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EPILOG = examples(
     ("What is there to make a ledger of?", "headrace rebuild --dry-run"),
     ("Make it, after the database was lost, or an old copy of it restored.", "headrace rebuild"),
-    ("Then take up again what the bucket's files do not tell of.", "headrace doctor"),
+    ("Then take up again what had neither been sent nor ended.", "headrace scan"),
 )
 
 # Each file is a request of its own, and a store answers many at once. The client keeps 32 connections.
@@ -132,5 +132,5 @@ def _tell(summary: "Summary") -> None:
     say(
         "Start the workers and the listener again. Runs that are admitted go on by themselves: accepted jobs are asked "
         "for, doubt is settled, nothing is sent blindly. What had neither been sent nor ended has no file in the "
-        "bucket: watching takes it up again."
+        "bucket: `headrace scan`, or watching, takes it up again."
     )
