@@ -83,7 +83,7 @@ def _watch_botocore(passed: Pass) -> None:
         passed(f"{_request.get()}.sent")
         return read_answer(connection)
 
-    URLLib3Session.send = watched_send  # type: ignore[method-assign]
+    URLLib3Session.send = watched_send
     AWSHTTPConnection.getresponse = watched_read
 
 
@@ -111,4 +111,4 @@ def _watch_httpx(passed: Pass) -> None:
         request.extensions["trace"] = told
         return send(client, request, **options)
 
-    httpx.Client.send = watched_send  # type: ignore[method-assign]
+    httpx.Client.send = watched_send

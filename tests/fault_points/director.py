@@ -15,8 +15,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from celery import Celery
 from pydantic import SecretStr
 
+from config.settings import load_settings
 from headrace.clock import SystemClock
 from headrace.ledger import Ledger
 from headrace.storage.s3 import S3Store, s3_client
@@ -25,6 +27,7 @@ from tests.fault_points.passings import Passing, read_trace
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.servers import Servers
 from tests.fault_points.world import INBOX, OUT, PRIVATE, Ground, World
+from workers.factory import make_app
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -88,13 +91,24 @@ class Director:
             scenario.route_options,
             scenario.schedules,
             on_postgres=scenario.on_postgres,
+            more_environ=scenario.environ,
         )
         early = self._random.random() < EARLY_RESTARTS
         return Case(scenario, kill_at, world, 0.0 if early else LATE_RESTART_SECONDS)
 
     def play(self, cases: Sequence[Case], until: float | None = None) -> Iterator[Case]:
         """Play them; gives each back when it is over. After `until` no further one is begun."""
-        waiting, living, dead = list(reversed(cases)), [], []
+        waiting = list(reversed(cases))
+        living: list[Case] = []
+        dead: list[Case] = []
+        try:
+            yield from self._play(waiting, living, dead, until)
+        finally:
+            for case in living:
+                os.kill(case.pid, signal.SIGKILL)
+                os.waitpid(case.pid, 0)
+
+    def _play(self, waiting: list[Case], living: list[Case], dead: list[Case], until: float | None) -> Iterator[Case]:
         while waiting or living or dead:
             now = time.monotonic()
             if until is not None and now > until:
@@ -152,12 +166,22 @@ def ground(servers: Servers, folder: Path) -> Iterator[Ground]:
     client.close()
     template = folder / "template.db"
     _migrate(f"sqlite:///{template}")
-    made = Ground(servers, S3Store(client), template)
+    made = Ground(servers, S3Store(client), template, _app(servers))
     if servers.postgres_url is not None:
         with psycopg.connect(servers.postgres_url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{made.postgres_template}"')
-        _migrate(f"{servers.postgres_url.rpartition('/')[0]}/{made.postgres_template}")
+        _migrate(servers.postgres(made.postgres_template))
     yield made
+
+
+def _app(servers: Servers) -> Celery:
+    """The app with all its tasks; each case gives it its own broker and services."""
+    app = make_app(load_settings({"HEADRACE_BROKER_URL": servers.broker_url}))
+    # Looking for it takes each of a worker's threads as long as a step.
+    app.conf.result_backend_thread_safe = True
+    app.finalize()
+    _ = app.backend
+    return app
 
 
 def _warm(client: "S3Client") -> None:

@@ -32,8 +32,10 @@ def restart(world: World, scenario: Scenario, bound_seconds: float) -> int:
 
 def _first_life(world: World, scenario: Scenario, kill_at: Passing | None, bound_seconds: float) -> None:
     world.make_ledger()
+    if scenario.echoed:
+        world.services.ledger.note_echo(world.lane)
     scenario.prepare(world)
-    passings = Passings(world.trace, kill_at)
+    passings = Passings(world.trace, kill_at, scenario.disturbances)
     set_fault_handler(passings)
     watch_boundaries(passings)
     ended = _live(world, scenario, time.monotonic() + bound_seconds)
@@ -54,10 +56,16 @@ def _second_life(world: World, scenario: Scenario, bound_seconds: float) -> None
 
 def _live(world: World, scenario: Scenario, deadline: float) -> bool:
     """Whether everything ended in time."""
-    pipeline.start(world)
     ROLE.set("person")
+    scenario.act_before(world)
+    pipeline.start(world)
     scenario.act(world)
-    return _wait(lambda: scenario.has_ended(world) and not messages.waiting(world), deadline)
+
+    def has_ended() -> bool:
+        scenario.meanwhile(world)
+        return scenario.has_ended(world) and not messages.waiting(world)
+
+    return _wait(has_ended, deadline)
 
 
 def _wait(has_come: Callable[[], bool], deadline: float) -> bool:

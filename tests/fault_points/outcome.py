@@ -20,6 +20,8 @@ _PASSING_FACTS = re.compile(
 _GIVEN_IDS = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=PredictionImages/)\d+|(?<=revisions/)[0-9a-f]{12}"
 )
+# The number of a request of a part.
+_N = re.compile(r"(?<=-all)-\d+")
 _DATE = re.compile(r"received=\d{4}-\d\d-\d\d")
 _OPEN_SUBMISSIONS = (SubmissionState.INTENDED, SubmissionState.IN_DOUBT, SubmissionState.ACCEPTED)
 
@@ -42,12 +44,19 @@ def outcome(world: World) -> dict[str, Any]:
             for run in world.runs()
         ],
         "files": _files(world, names),
-        "bill": {
-            names.plain(key): {"billed": entry["billed"], "pages": entry["pages"]}
-            for key, entry in world.bill().items()
-            if names.is_ours(key)
-        },
+        "bill": _bill(world, names),
     }
+
+
+def _bill(world: World, names: "_Names") -> dict[str, dict[str, int]]:
+    """How often each part of each run was billed, and for how many pages: whatever number its request had."""
+    bill: dict[str, dict[str, int]] = {}
+    for key, entry in world.bill().items():
+        if names.is_ours(key):
+            of_part = bill.setdefault(names.plain(key).rpartition("-")[0], {"billed": 0, "pages": 0})
+            of_part["billed"] += entry["billed"]
+            of_part["pages"] += entry["pages"]
+    return bill
 
 
 def open_ends(world: World) -> list[str]:
@@ -108,7 +117,9 @@ def _files(world: World, names: "_Names") -> dict[str, Any]:
             for head in heads[OUT]
         },
         # The raw answer goes second; who dies in between leaves the prediction alone, which is what counts.
-        "private": [name for head in heads[PRIVATE] if not (name := names.plain(head.key)).endswith("/raw.json.gz")],
+        "private": sorted(
+            {_N.sub("-N", names.plain(head.key)) for head in heads[PRIVATE] if not head.key.endswith("/raw.json.gz")}
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -41,11 +42,16 @@ def current_step() -> str:
 class Passings:
     """A fault handler: writes every passing down, and kills the process at one of them.
 
+    `disturbances` are done at their passing, in a process that lives on: they take time, or raise.
+
     The line is in the file before the process dies: what the kernel was given, it keeps.
     """
 
-    def __init__(self, trace: Path, kill_at: Passing | None = None) -> None:
+    def __init__(
+        self, trace: Path, kill_at: Passing | None = None, disturbances: Mapping[str, Callable[[], None]] | None = None
+    ) -> None:
         self._kill_at = kill_at
+        self._disturbances = dict(disturbances or {})
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str], int] = {}
         self._trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -61,6 +67,9 @@ class Passings:
             os.write(self._trace, f"{passing}\n".encode())
             if passing == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            disturb = self._disturbances.pop(str(passing), None)
+        if disturb is not None:
+            disturb()
 
     def end(self) -> None:
         """Nothing that is passed from here on counts."""

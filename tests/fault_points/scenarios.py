@@ -1,52 +1,57 @@
-"""The lives that are cut off: what lies in the bucket, what a person does, and how many runs come of it."""
+"""A life that is cut off: what lies in the bucket, what goes wrong, what a person does, and how it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from config.schedules import Schedule
 from tests.fault_points.world import World
-from tests.pdfs import make_pdf
 
 
 def nothing(_world: World) -> None:
     """Nobody does anything."""
 
 
+def all_published(_world: World) -> bool:
+    """Nothing else is waited for."""
+    return True
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """One life. `act` is what a person does while the pipeline runs, and does again after a restart."""
+    """One life. What a person does in it is begun anew after a restart, so it looks first how far things have come."""
 
     name: str
     about: str
     prepare: Callable[[World], object]
+    """What is there when it begins; nobody is killed in it."""
+    act_before: Callable[[World], object] = nothing
+    """What a person does before the pipeline is started."""
     act: Callable[[World], object] = nothing
+    """What a person does once it runs."""
+    meanwhile: Callable[[World], object] = nothing
+    """What is done again and again until all has ended."""
     runs: int = 1
-    route_options: dict = field(default_factory=dict)
+    """How many runs there are in the end, each with its manifest published."""
+    also: Callable[[World], bool] = all_published
+    """What else has to have come by then."""
+    disturbances: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    """What goes wrong at a passing, in the first process."""
+    route_options: Mapping[str, Any] = field(default_factory=dict)
     schedules: tuple[Schedule, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    echoed: bool = True
+    """Whether the account is known to tell our keys again."""
     on_postgres: bool = False
     thorough: bool = False
+    """Whether it is killed wherever it can be; else where no life before it was, and in the steps in `focus`."""
     focus: frozenset[str] = frozenset()
-    """The steps that are killed at all they write, whatever other lives pass."""
+    may_end_as: tuple[str, ...] = ()
+    """Other lives whose undisturbed outcome is as good."""
     may_stay_open: bool = False
+    """Whether something is left to a person in the end."""
 
     def has_ended(self, world: World) -> bool:
         """Whether nothing is left to do."""
         runs = world.runs()
-        return len(runs) >= self.runs and all(run.published for run in runs)
-
-
-def _short(world: World) -> None:
-    world.put("paid/short.pdf", make_pdf(2))
-
-
-def _long(world: World) -> None:
-    world.put("paid/long.pdf", make_pdf(5))
-
-
-SCENARIOS = {
-    scenario.name: scenario
-    for scenario in (
-        Scenario("sync", "a short document, answered at once", _short, thorough=True),
-        Scenario("async", "a long document, polled", _long, thorough=True),
-    )
-}
+        return len(runs) >= self.runs and all(run.published for run in runs) and self.also(world)

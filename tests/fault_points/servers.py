@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from tests.servers import S3Server, running, running_postgres, running_s3
 from tests.simulator.process import simulator
 from workers.stack.child import Command
@@ -29,6 +31,12 @@ class Servers:
     def broker(self, database: int) -> str:
         """The address of the broker's database of this number."""
         return f"{self.broker_url.rpartition('/')[0]}/{database}"
+
+    def postgres(self, database: str) -> str:
+        """The address of the PostgreSQL database of this name."""
+        assert self.postgres_url is not None, "no life needs PostgreSQL, so it was not started"
+        address = make_url(self.postgres_url).set(drivername="postgresql+psycopg", database=database)
+        return address.render_as_string(hide_password=False)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """A case's corner of the servers: its prefix of the buckets, its ledger, its queue, its model at the API."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -13,15 +15,16 @@ from config.lanes import LaneSettings
 from config.routes import RouteTable
 from config.schedules import Schedule
 from config.settings import Settings, load_settings
+from headrace.clock import SystemClock
 from headrace.document import Document
+from headrace.ledger import Ledger
 from headrace.ledger.records import Run, RunFilter
 from headrace.polling import PollSchedule
-from headrace.routing import Route
+from headrace.routing import Lane, Route
 from headrace.storage.s3 import S3Store
 from tests.fault_points.parts import CaseServices
 from tests.fault_points.servers import Servers
 from tests.simulator.process import API_KEY
-from workers.factory import make_app
 
 INBOX, OUT, PRIVATE = "inbox", "outbox", "private"
 SEND_SECONDS = 5.0
@@ -36,6 +39,7 @@ class Ground:
     servers: Servers
     store: S3Store
     sqlite_template: Path
+    app: Celery
     postgres_template: str = "headrace_template"
 
 
@@ -47,9 +51,14 @@ class World:
     number: int
     folder: Path
     ground: Ground
-    route_options: dict
+    route_options: Mapping[str, Any]
     schedules: tuple[Schedule, ...] = ()
     on_postgres: bool = False
+    more_environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lane(self) -> Lane:
+        return Lane("nanonets", "nanonets", self.model)
 
     @property
     def model(self) -> str:
@@ -60,30 +69,36 @@ class World:
         return self.folder / "trace.txt"
 
     @cached_property
-    def settings(self) -> Settings:
+    def environ(self) -> dict[str, str]:
+        """The environment of each of its processes, and of the commands that a person calls."""
         servers = self.ground.servers
-        return load_settings(
-            {
-                "HEADRACE_BROKER_URL": servers.broker(self.number),
-                "HEADRACE_LEDGER_URL": self._ledger_url,
-                "HEADRACE_S3_ENDPOINT": servers.s3.endpoint,
-                "HEADRACE_S3_REGION": servers.s3.region,
-                "HEADRACE_S3_ACCESS_KEY_ID": servers.s3.access_key,
-                "HEADRACE_S3_SECRET_ACCESS_KEY": servers.s3.secret_key,
-                "HEADRACE_NANONETS_BASE_URL": servers.simulator_url,
-                "NANONETS_API_KEY": API_KEY,
-                "HEADRACE_SEND_SECONDS": str(SEND_SECONDS),
-                "HEADRACE_SETTLE_SECONDS": str(SETTLE_SECONDS),
-                "HEADRACE_PASSWORDS": '{"the-one": "secret"}',
-            }
-        )
+        return {
+            "HEADRACE_BROKER_URL": servers.broker(self.number),
+            "HEADRACE_LEDGER_URL": self._ledger_url,
+            "HEADRACE_S3_ENDPOINT": servers.s3.endpoint,
+            "HEADRACE_S3_REGION": servers.s3.region,
+            "HEADRACE_S3_ACCESS_KEY_ID": servers.s3.access_key,
+            "HEADRACE_S3_SECRET_ACCESS_KEY": servers.s3.secret_key,
+            "HEADRACE_NANONETS_BASE_URL": servers.simulator_url,
+            "NANONETS_API_KEY": API_KEY,
+            "HEADRACE_SEND_SECONDS": str(SEND_SECONDS),
+            "HEADRACE_SETTLE_SECONDS": str(SETTLE_SECONDS),
+            "HEADRACE_PASSWORDS": '{"the-one": "secret"}',
+            **self.more_environ,
+        }
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(self.environ)
 
     @cached_property
     def app(self) -> Celery:
-        app = make_app(self.settings)
+        """The app, made before the fork, now with this case's broker and services."""
+        app = self.ground.app
+        app.conf.broker_url = self.settings.require("broker_url")
+        app.services = CaseServices(self.settings, app, self.routes, self.ground.store)
         # The threads of the worker find the app by this.
         app.set_default()
-        app.services = CaseServices(self.settings, app, self.routes, self.ground.store)
         return app
 
     @property
@@ -112,7 +127,7 @@ class World:
     @property
     def _ledger_url(self) -> str:
         if self.on_postgres:
-            return f"{self.ground.servers.postgres_url.rpartition('/')[0]}/{self.name}"
+            return self.ground.servers.postgres(self.name)
         return f"sqlite:///{self.folder / 'ledger.db'}"
 
     def make_ledger(self) -> None:
@@ -123,6 +138,23 @@ class World:
         with psycopg.connect(self.ground.servers.postgres_url, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{self.name}" TEMPLATE "{self.ground.postgres_template}"')
 
+    def clear(self) -> None:
+        """Leave nothing of it but what lies in the buckets."""
+        shutil.rmtree(self.folder)
+        if self.on_postgres:
+            with psycopg.connect(
+                self.servers.postgres("postgres").replace("+psycopg", ""), autocommit=True
+            ) as connection:
+                connection.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+    def lose_ledger(self) -> None:
+        """An empty ledger stands where the case's own was; it has another id."""
+        for path in self.folder.glob("ledger.db*"):
+            path.unlink()
+        ledger = Ledger(self._ledger_url, SystemClock())
+        ledger.migrate()
+        ledger.close()
+
     def key(self, name: str) -> str:
         return f"{self.name}/{name}"
 
@@ -130,6 +162,12 @@ class World:
         """Put an object into the inbox; it is told of by nobody."""
         etag = self.services.store.put(INBOX, self.key(name), body, content_type="application/pdf")
         return Document(INBOX, self.key(name), etag)
+
+    def record(self, name: str, body: bytes) -> Document:
+        """Put an object into the inbox and record it; nobody is hinted."""
+        document = self.put(name, body)
+        self.services.ledger.record([document])
+        return document
 
     def order(self, **order) -> None:
         """Have the API do this to the next call for this case's model."""
@@ -140,6 +178,16 @@ class World:
         """What the API billed, by submission key: of all cases, for it does not know them apart."""
         address = self.ground.servers.simulator_url.replace("/api/v2", "/simulator/bill")
         return httpx.get(address, trust_env=False, timeout=20).raise_for_status().json()["submissions"]
+
+    @property
+    def servers(self) -> Servers:
+        return self.ground.servers
+
+    def manifests(self) -> list[str]:
+        """The text of every manifest that is published."""
+        store = self.services.store
+        heads = [head for page in store.list(OUT, f"{self.name}/rows/documents/") for head in page]
+        return [store.read(OUT, head.key).decode() for head in heads]
 
     def runs(self) -> list[Run]:
         """Every run, by key and number."""

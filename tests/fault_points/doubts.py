@@ -1,0 +1,75 @@
+"""Lives with a request of which nobody knows at first whether it was taken."""
+
+from headrace.states import State
+from tests.fault_points import person
+from tests.fault_points.scenarios import Scenario
+from tests.fault_points.world import World
+from tests.pdfs import make_pdf
+
+_SETTLING = frozenset({"settle", "submit"})
+
+
+def _taken_and_cut(world: World) -> None:
+    world.put("paid/short.pdf", make_pdf(2))
+    world.order(do="cut")
+
+
+def _long_taken_and_cut(world: World) -> None:
+    world.put("paid/long.pdf", make_pdf(5))
+    world.order(do="cut")
+
+
+def _not_taken(world: World) -> None:
+    world.put("paid/short.pdf", make_pdf(2))
+    world.order(do="answer", status=502, body="html", billed=False)
+
+
+def _slow(world: World) -> None:
+    world.put("paid/short.pdf", make_pdf(2))
+    world.order(do="slow", seconds=7)
+
+
+def _sleeping(world: World) -> None:
+    world.put("paid/short.pdf", make_pdf(2))
+    world.order(do="slow", seconds=3)
+
+
+def _taken_over_once(world: World) -> None:
+    run = person.run_of(world)
+    if run is not None and run.state is State.ADMITTED and run.token == 2 and run.deliveries == 1:
+        person.take_over(world)
+
+
+def _resend(world: World) -> None:
+    person.until(lambda: person.is_out(world, State.HELD, State.EXPORTED), "the run was neither held nor exported")
+    run = person.run_of(world)
+    if run is not None and run.state is State.HELD:
+        person.headrace(world, "resolve", "resend", "--document", run.document.url, "--yes")
+
+
+SCENARIOS = (
+    Scenario("cut", "the answer is cut off; the request is found", _taken_and_cut, focus=_SETTLING),
+    Scenario("cut-async", "the same of a long document", _long_taken_and_cut, focus=frozenset({"settle"})),
+    Scenario(
+        "not-taken", "an error page; the request is nowhere", _not_taken, focus=_SETTLING, may_end_as=("sync", "cut")
+    ),
+    Scenario(
+        "resubmit",
+        "nobody can tell, and the route has it sent again",
+        _not_taken,
+        focus=_SETTLING,
+        echoed=False,
+        route_options={"on_doubt": "resubmit"},
+        may_end_as=("sync", "cut"),
+    ),
+    Scenario("held", "nobody can tell, and a person is to decide", _not_taken, echoed=False, may_stay_open=True),
+    Scenario("slow", "the answer takes longer than a lease is renewed", _slow, may_end_as=("cut",)),
+    Scenario(
+        "taken-over",
+        "a worker sleeps past its lease and wakes after another one took its run",
+        _sleeping,
+        meanwhile=_taken_over_once,
+        focus=_SETTLING,
+        may_end_as=("sync", "cut"),
+    ),
+)
