@@ -9,9 +9,9 @@ HeadraceError
 │   └── PredictionRejected  the provider refused for good (400, 401, 402, 403, 404, other 4xx), or failed
 ├── TransientError          nothing was paid and trying again may help
 │   ├── RateLimited, ProviderUnavailable, NotSent
-│   └── StorageUnavailable, QueueUnavailable
-├── InDoubt                 a paid request may have been taken: nobody retries, it is held
-├── StorageError            what the object store answers: ObjectNotFound, PreconditionFailed, StorageRefused
+│   └── StorageUnavailable (StorageFull), QueueUnavailable
+├── InDoubt                 a paid request may have been taken: nobody retries, it is settled (headrace/doubt.py)
+├── StorageError            what the object store answers: ObjectNotFound, PreconditionFailed, StorageRefused (SourceRefused)
 ├── LedgerError             StaleClaim: somebody else has the run; LedgerUnavailable, ForeignLedger
 ├── UnreadableEvent         a message that is no bucket notification
 └── ConfigurationError      the process cannot start
@@ -171,6 +171,12 @@ class StorageUnavailable(TransientError):
     reason = Reason.STORAGE
 
 
+class StorageFull(StorageUnavailable):
+    """The object store has no room left."""
+
+    reason = Reason.STORAGE_REFUSED
+
+
 class QueueUnavailable(TransientError):
     """The queue of bucket notifications cannot be reached, is not there, or refuses us."""
 
@@ -186,6 +192,8 @@ class InDoubt(HeadraceError):
 class StorageError(HeadraceError):
     """The object store answered, and the answer is no."""
 
+    reason: Reason = Reason.STORAGE
+
 
 class ObjectNotFound(StorageError):
     """No object (or no such version, or no bucket) is there."""
@@ -197,6 +205,14 @@ class PreconditionFailed(StorageError):
 
 class StorageRefused(StorageError):
     """The store refuses us: a wrong key, or a right that is missing."""
+
+    reason = Reason.STORAGE_REFUSED
+
+
+class SourceRefused(StorageRefused):
+    """The store does not let us read the document."""
+
+    reason = Reason.SOURCE_REFUSED
 
 
 class LedgerError(HeadraceError):

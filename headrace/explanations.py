@@ -128,12 +128,12 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     # The provider, in doubt.
     Reason.IN_DOUBT: Explanation(
-        "It is not known whether the provider took the document, so it is held and never sent again by itself.",
-        "Look for it at the provider; reprocess it where it is not there (where it is, that pays a second time).",
+        "Whether the provider took the document is not known: it is asked while this waits, and held where it cannot tell.",
+        "Waiting, nothing is to be done; once held, look for it at the provider, and decide with `headrace resolve`.",
     ),
     Reason.SERVER_ERROR: Explanation(
         "The provider answered with a fault of its own (5xx); it may have taken the document.",
-        "See in_doubt: look for the document at the provider before reprocessing it.",
+        "Nothing is to be done: see in_doubt.",
     ),
     Reason.HTML_ANSWER: Explanation(
         "A web page came back where an answer was expected; the provider may have taken the document.",
@@ -141,11 +141,11 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.EMPTY_ANSWER: Explanation(
         "An answer without content came back; the provider may have taken the document.",
-        "See in_doubt: look for the document at the provider before reprocessing it.",
+        "Nothing is to be done: see in_doubt.",
     ),
     Reason.UNREADABLE_ANSWER: Explanation(
         "The answer was not what the provider's interface promises; it may have taken the document.",
-        "See in_doubt: look for the document at the provider before reprocessing it.",
+        "Nothing is to be done: see in_doubt.",
     ),
     Reason.TIMED_OUT: Explanation(
         "No answer came before the deadline of the request; the provider may have taken the document.",
@@ -153,19 +153,19 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.CONNECTION_CUT: Explanation(
         "The connection broke after the request had begun to leave; the provider may have taken the document.",
-        "See in_doubt: look for the document at the provider before reprocessing it.",
+        "Nothing is to be done: see in_doubt.",
     ),
     Reason.WORKER_DIED: Explanation(
         "The worker died between sending the document and noting the answer; the provider may have taken it.",
-        "See in_doubt: look for the document at the provider before reprocessing it.",
+        "Nothing is to be done: see in_doubt.",
     ),
     Reason.NOT_TAKEN: Explanation(
         "The provider's own list, looked through more than once, does not have the document; nothing was charged.",
-        "Nothing is to be done: it is sent again by itself.",
+        "It is sent again by itself, ten times; once failed, check the provider and the network, then retry.",
     ),
     Reason.GIVEN_UP: Explanation(
         "It was not known whether the provider took the document, and a person decided to leave it at that.",
-        "Reprocess it where it is still wanted, which may pay a second time.",
+        "Retry it by this reason where it is still wanted after all, which may pay a second time.",
     ),
     # Ourselves.
     Reason.IN_FLIGHT: Explanation(
@@ -177,8 +177,17 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "Look into the workers' logs for this run; retry once the cause is mended.",
     ),
     Reason.STORAGE: Explanation(
-        "The object store could not be reached, or refused, for too long.",
-        "Check it with `headrace doctor`, then retry.",
+        "The object store cannot be reached, or fails.",
+        "It is tried again by itself every few seconds; where it failed in the end, see `headrace doctor` and retry.",
+    ),
+    Reason.STORAGE_REFUSED: Explanation(
+        "The object store refuses to be read or written where answers and rows belong, or has no room left there.",
+        "Mend the right, or make room (the detail says which, and where); it goes on by itself within ten minutes.",
+    ),
+    Reason.SOURCE_REFUSED: Explanation(
+        "The object store does not let the document be read (403); nothing was charged.",
+        "Give the key the right to read it (a policy of the bucket, an archived object, an encryption key); it goes on "
+        "by itself within ten minutes, for a day; once failed, retry.",
     ),
     Reason.ANSWER_LOST: Explanation(
         "The provider's answer was stored, and somebody deleted or damaged it since.",

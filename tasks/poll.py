@@ -26,7 +26,6 @@ AT_ONCE = 8
 # One call may still be under way when the next chunk would begin: leave it this much of the turn.
 LEAST_SECONDS_FOR_A_CALL = 5.0
 LONGEST_COUNTDOWN_SECONDS = 60.0
-STORAGE_PAUSE = timedelta(seconds=10)
 BLIND_PAUSE = timedelta(seconds=30)
 MOST_BLIND_POLLS = 20
 
@@ -177,13 +176,15 @@ def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer,
         prediction = services.answers.keep(Location.parse(route.private), entry.key, answer.raw, answer.prediction)
     except (StorageError, StorageUnavailable) as error:
         log.warning("answer not stored, it will be fetched again", error=str(error))
-        services.ledger.postpone(turn, entry, services.clock.now() + STORAGE_PAUSE)
+        services.ledger.put_off_landing(turn, entry, error.reason, str(error))
         return
     except PermanentError as error:
         _give_up(services, turn, entry, error.reason, str(error))
         return
     advance = predicted(entry.run, route, [prediction], services.routes.lane(route.lane))
     _land(services, turn, entry, advance, answered(entry.key, prediction, advance, job=entry.job.id))
+    if answer.prediction.key == str(entry.key):
+        services.ledger.note_echo(turn.lane)
 
 
 def _land(services: Services, turn: Turn, entry: PollJob, advance: Advance, change: SubmissionChange) -> None:
