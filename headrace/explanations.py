@@ -128,7 +128,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     # The provider, in doubt.
     Reason.IN_DOUBT: Explanation(
-        "Whether the provider took the document is not known: it is asked while this waits, and held where it cannot tell.",
+        "Whether the provider took the document is not known: "
+        "it is asked while this waits, and held where it cannot tell.",
         "Waiting, nothing is to be done; once held, look for it at the provider, and decide with `headrace resolve`.",
     ),
     Reason.SERVER_ERROR: Explanation(
