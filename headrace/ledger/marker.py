@@ -29,7 +29,7 @@ class Mark(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     ledger: str = Field(min_length=1)
-    sequence: int = Field(ge=0)
+    sequence: int = Field(ge=0, le=2**62)
 
 
 @dataclass(frozen=True)

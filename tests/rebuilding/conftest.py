@@ -3,12 +3,13 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from headrace.ledger import Ledger
 from headrace.rebuilding.rebuild import Rebuild
 from tests.ledger.conftest import emptied, migrated_postgres, migrated_sqlite  # noqa: F401  fixtures
-from tests.tasks.conftest import clock, counter, make_world, provider, world  # noqa: F401  fixtures
+from tests.tasks.conftest import clock, counter, make_world, migrated, provider, world  # noqa: F401  fixtures
 
 
 @pytest.fixture
@@ -39,7 +40,11 @@ def each_ledger(request, clock):  # noqa: F811  a fixture
     if request.param == "sqlite":
         yield request.getfixturevalue("ledger")
         return
-    ledger = Ledger(emptied(request.getfixturevalue("migrated_postgres")), clock)
+    url = emptied(request.getfixturevalue("migrated_postgres"))
+    with psycopg.connect(url) as connection:
+        # An earlier test may have made it its own world's.
+        connection.execute("UPDATE identity SET id = md5(random()::text)")
+    ledger = Ledger(url, clock)
     yield ledger
     ledger.close()
 

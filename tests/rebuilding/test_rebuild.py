@@ -386,7 +386,7 @@ def test_a_damaged_note_is_named_and_its_request_never_sent(world, lived, provid
         assert {problem.place for problem in summary.problems} == {f"s3://private/{key}" for key in keys}, how
         for key in ("exported", "refused", "doubted", "limited", "accepted"):
             world.see(f"paid/{key}.pdf")
-        go_on(world, 2)
+        go_on(world, 1)
         assert world.state(lived["exported"]) is State.EXPORTED
         # Where only another thing than its outcome was changed, a note that says "refused" is still believed.
         again = {str(request.key) for request in provider.requests[sent:]}
@@ -442,8 +442,11 @@ def test_a_place_without_a_marker_is_taken_with_all_that_was_paid_there(world, l
     assert world.state(lived["exported"]) is State.EXPORTED
 
 
-def test_a_damaged_marker_is_written_anew(world, lived, ledger, rebuilt):
-    world.store.put("private", "notes/ledger.json", b"?")
+@pytest.mark.parametrize("body", [b"?", b'{"ledger": "a", "sequence": 99999999999999999999}', b"{}"])
+def test_a_damaged_marker_is_written_anew(world, ledger, rebuilt, body):
+    world.drop("paid/a.pdf", make_pdf(1))
+    world.deliver_all()
+    world.store.put("private", "notes/ledger.json", body)
     connect(world, ledger)
     with pytest.raises(ForeignLedger, match="writes it anew"):
         world.marker.check(PLACE)
