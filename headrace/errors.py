@@ -11,7 +11,7 @@ HeadraceError
 │   ├── RateLimited, ProviderUnavailable, NotSent
 │   └── StorageUnavailable (StorageFull), QueueUnavailable
 ├── InDoubt                 a paid request may have been taken: nobody retries, it is settled (headrace/doubt.py)
-├── StorageError            what the object store answers: ObjectNotFound, PreconditionFailed, StorageRefused (SourceRefused)
+├── StorageError            the object store says no: ObjectNotFound, PreconditionFailed, StorageRefused (SourceRefused)
 ├── LedgerError             StaleClaim: somebody else has the run; LedgerUnavailable, ForeignLedger
 ├── UnreadableEvent         a message that is no bucket notification
 └── ConfigurationError      the process cannot start

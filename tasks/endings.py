@@ -18,6 +18,7 @@ from headrace.routing import Route
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from headrace.storage.notes import Note
+from tasks.keeping import stored_prediction
 from tasks.outcomes import answered, predicted
 from tasks.paying import pause_after
 from tasks.services import Services
@@ -33,6 +34,8 @@ _MAY_BE_SENT_AGAIN = frozenset(
         Reason.UNREACHABLE,
         Reason.NOT_SENT,
         Reason.STORAGE,
+        Reason.STORAGE_REFUSED,
+        Reason.SOURCE_REFUSED,
         Reason.OBJECT_GONE,
         Reason.OBJECT_REPLACED,
     }
@@ -99,7 +102,7 @@ class Case:
         """End the doubt where the answer is stored, or the note says how the request ended; None where neither is."""
         key, lane = self.request.key, self.services.routes.lane(self.route.lane)
         try:
-            prediction = self.services.answers.prediction(self.location, key)
+            prediction = stored_prediction(self.services, self.location, key)
         except AnswerLost as error:
             change = SubmissionChange(key, SubmissionState.ANSWERED)
             return self._end(Ending.FAILED, change, Advance(State.FAILED, error.reason, str(error)), str(error))

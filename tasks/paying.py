@@ -23,6 +23,7 @@ from headrace.errors import (
     InDoubt,
     NotSent,
     PermanentError,
+    SourceRefused,
     StaleClaim,
     StorageError,
     StorageUnavailable,
@@ -36,10 +37,10 @@ from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
 from headrace.storage.notes import Adopt, Doubt, Granted, Note, Over
 from headrace.storage.source import head_of
-from tasks.keeping import kept_at_last
+from tasks.keeping import kept_at_last, stored_prediction
 from tasks.outcomes import answered, predicted
 from tasks.sources import source_for
-from tasks.step import Held
+from tasks.step import Held, put_off
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ def submit(held: Held, provider: Provider) -> None:
     elif known.state is SubmissionState.ABANDONED and (job := _turned_up(held, location, known.key)) is not None:
         log.warning("abandoned submission adopted", submission=str(known.key))
         _accepted(held, known.key, job)
-    elif _is_over(known) and held.services.answers.prediction(location, known.key) is None:
+    elif _is_over(known) and stored_prediction(held.services, location, known.key) is None:
         _use_or_send(held, provider, location, replace(known.key, n=known.key.n + 1), None)
     else:
         _use_or_send(held, provider, location, known.key, known)
@@ -100,7 +101,7 @@ def _turned_up(held: Held, location: Location, key: SubmissionKey) -> Job | None
 def _use_or_send(
     held: Held, provider: Provider, location: Location, key: SubmissionKey, known: Submission | None
 ) -> None:
-    stored = held.services.answers.prediction(location, key)
+    stored = stored_prediction(held.services, location, key)
     if stored is not None:
         _answered(held, key, stored)
     elif known is not None and known.state is SubmissionState.ACCEPTED and known.job is not None:
@@ -127,7 +128,7 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
                 _settle_what_was_begun(held, location, key, error)
             else:
                 _put_off(held, None, error.reason, str(error))
-        except (PermanentError, ConfigurationError) as error:
+        except (PermanentError, ConfigurationError, SourceRefused) as error:
             if not begun:
                 raise
             _settle_what_was_begun(held, location, key, error)
@@ -180,13 +181,16 @@ def _end_as_noted(held: Held, key: SubmissionKey, reason: Reason, *, abandoned: 
 
 
 def _settle_what_was_begun(
-    held: Held, location: Location, key: SubmissionKey, error: NotSent | PermanentError | ConfigurationError
+    held: Held,
+    location: Location,
+    key: SubmissionKey,
+    error: NotSent | PermanentError | ConfigurationError | SourceRefused,
 ) -> None:
     """Nothing can be sent now, but an earlier worker may have sent it: that counts for more than the error."""
     granted = _granted(held, location, key)
     if granted is None:
         return
-    if isinstance(error, NotSent):
+    if isinstance(error, NotSent | SourceRefused):
         _not_taken(held, location, granted, error.reason, str(error))
     else:
         _refused(held, location, granted, error)
@@ -244,7 +248,7 @@ def _write_down(
         case TransientError():
             _not_taken(held, location, note, result.reason, str(result))
         case StorageError():
-            _not_taken(held, location, note, Reason.STORAGE, str(result))
+            _not_taken(held, location, note, result.reason, str(result))
         case Job():
             _note_job(held, location, note, result)
             _accepted(held, key, result)
@@ -272,12 +276,14 @@ def _keep_answer(held: Held, location: Location, note: Note, key: SubmissionKey,
     job = answer.prediction.job
     try:
         if job is None:
-            prediction = kept_at_last(held, location, key, answer)
+            prediction = kept_at_last(held.services, location, key, answer)
         else:
             prediction = held.services.answers.keep(location, key, answer.raw, answer.prediction)
-    except (StorageError, StorageUnavailable):
+    except (StorageError, StorageUnavailable) as error:
         if job is None:
-            raise
+            # Nobody can ask for it again, but the ledger has it: the next submit step stores it, and pays nothing.
+            put_off(held, error)
+            return
         # It is paid, and the provider keeps it: fetch it again once the store takes it.
         log.warning("paid answer not stored, it will be fetched again", submission=str(key))
         _accepted(held, key, Job(job, held.route.model, len(answer.prediction.pages)))

@@ -16,6 +16,7 @@ from headrace.errors import (
     EncryptedDocument,
     NoRoute,
     PermanentError,
+    SourceRefused,
 )
 from headrace.ledger.records import Advance
 from headrace.page_count import PageCount
@@ -25,7 +26,7 @@ from headrace.states import Mode, Reason, State
 from headrace.storage.source import StoredSource, head_of
 from tasks.hints import ROUTE
 from tasks.services import Services
-from tasks.step import Held, late_ends_as, step
+from tasks.step import Held, is_given_up, late_ends_as, step
 from tasks.unread import end_unread
 
 log = structlog.get_logger()
@@ -49,6 +50,10 @@ def route(held: Held) -> None:
         # Of all kinds that are counted only a PDF can be protected.
         held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts | {"media_type": "application/pdf"}))
     except PermanentError as error:
+        held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts))
+    except SourceRefused as error:
+        if not is_given_up(held, error):
+            raise
         held.advance(Advance(State.FAILED, error.reason, str(error), facts=facts))
     except ConfigurationError as error:
         held.advance(Advance(State.FAILED, Reason.CONFIGURATION, str(error), facts=facts))

@@ -12,6 +12,7 @@ import structlog
 from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
+from headrace import putting_off
 from headrace.document import Document
 from headrace.errors import (
     ConfigurationError,
@@ -31,8 +32,6 @@ from tasks.services import Services
 log = structlog.get_logger()
 
 RENEW_EVERY_SECONDS = 5.0
-# A store that is down or full costs no attempt: the run looks again after this long.
-STORAGE_PAUSE = timedelta(seconds=10)
 # A ledger that is not the bucket's own needs a person; looking again is cheap.
 FOREIGN_LEDGER_PAUSE = timedelta(seconds=60)
 
@@ -149,8 +148,22 @@ def _do(held: Held, body: Body) -> None:
         log.error("ledger refused by the marker", error=str(error))  # noqa: TRY400  the message says it all
         hand_back(held, FOREIGN_LEDGER_PAUSE, str(error))
     except (TransientError, StorageError) as error:
-        log.warning("step put off", error=str(error))
-        hand_back(held, STORAGE_PAUSE, str(error))
+        if is_given_up(held, error):
+            held.advance(Advance(State.FAILED, error.reason, str(error)))
+        else:
+            put_off(held, error)
+
+
+def put_off(held: Held, error: TransientError | StorageError) -> None:
+    """Give the claim back for a while that grows: the run says what it waits for, and goes on by itself."""
+    log.warning("step put off", reason=str(error.reason), error=str(error))
+    held.services.ledger.put_off(held.claim, error.reason, str(error))
+
+
+def is_given_up(held: Held, error: TransientError | StorageError) -> bool:
+    """Whether this has kept the run from being read, and paid for, for so long that a person has to look."""
+    since = held.run.put_off_since if held.run.put_off_for is error.reason else None
+    return since is not None and putting_off.is_given_up(error.reason, held.services.clock.now() - since)
 
 
 def hand_back(held: Held, pause: timedelta, detail: str) -> None:

@@ -10,6 +10,7 @@ from headrace.ledger.leases import Leases
 from headrace.ledger.parked import Parked
 from headrace.ledger.passes import Passes
 from headrace.ledger.poll_groups import PollGroups
+from headrace.ledger.put_offs import PutOffs
 from headrace.ledger.queries import Queries
 from headrace.ledger.reruns import Reruns
 from headrace.ledger.restoring import Restoring
@@ -19,6 +20,7 @@ from headrace.ledger.setup import Setup
 from headrace.ledger.standstills import Standstills
 from headrace.ledger.submissions import Submissions
 from headrace.ledger.sweep import Sweep
+from headrace.ledger.unstored import UnstoredAnswers
 
 __all__ = ["Ledger"]
 
@@ -38,6 +40,8 @@ class Ledger(
     Revisions,
     Parked,
     Passes,
+    PutOffs,
+    UnstoredAnswers,
     Restoring,
     Scans,
     Standstills,

@@ -12,7 +12,7 @@ from headrace.ledger.engine import Database
 from headrace.ledger.moves import FRESH, change_submission, held_run, move, note, step_of
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
 from headrace.ledger.rows import document_of, read_run
-from headrace.ledger.schema import documents, runs, submissions
+from headrace.ledger.schema import documents, history, runs, submissions
 from headrace.states import NEVER_READ, Reason, State, SubmissionState
 
 log = structlog.get_logger()
@@ -95,7 +95,7 @@ class Claims(Database):
     def hand_back(self, claim: Claim, *, due_at: datetime | None = None, detail: str = "") -> None:
         """Give the run up as it was, this delivery not counted: we are shutting down, or cannot work now.
 
-        It is due at `due_at`, by default now. `detail`, if any, goes to its history.
+        It is due at `due_at`, by default now. `detail`, if any, goes to its history, unless that ends with it.
         """
         with self._transaction("hand_back") as tx:
             run = held_run(tx, claim)
@@ -110,7 +110,7 @@ class Claims(Database):
                     due_at=now if due_at is None else due_at,
                 )
             )
-            if detail:
+            if detail and detail != _said_last(tx, run):
                 note(tx, run.id, now, step=step_of(run.state), event="handed back", state=run.state, detail=detail)
 
     def published(self, claim: Claim) -> None:
@@ -128,6 +128,11 @@ def _was_told_again(tx: Connection, claim: Claim) -> bool:
     # Asked for after that row is locked: read together with it, it could be older than the lock.
     row = tx.execute(select(documents).where(documents.c.id == document.id)).one()
     return document_of(row) != document
+
+
+def _said_last(tx: Connection, run: Run) -> str | None:
+    last = select(history.c.detail).where(history.c.run_id == run.id).order_by(history.c.id.desc()).limit(1)
+    return tx.execute(last).scalar_one_or_none()
 
 
 def _is_free(run: Run, now: datetime) -> bool:

@@ -109,7 +109,7 @@ class PollGroups(Database):
     def postpone(self, turn: Turn, job: PollJob, due_at: datetime) -> None:
         """Count a poll that brought no answer; the job is due again at `due_at`. Raises StaleClaim."""
         with self._transaction("postpone") as tx:
-            run = _polled_run(tx, turn, job)
+            run = polled_run(tx, turn, job)
             now = self._clock.now()
             tx.execute(
                 update(submissions)
@@ -127,7 +127,7 @@ class PollGroups(Database):
         Raises StaleClaim where the turn is lost, or the run or its job has gone on.
         """
         with self._transaction("land") as tx:
-            run = _polled_run(tx, turn, job)
+            run = polled_run(tx, turn, job)
             now = self._clock.now()
             change_submission(tx, run, change, now, polls=submissions.c.polls + 1, deliveries=0)
             detail = advance.detail or f"{change.key}, {change.state.value}"
@@ -244,7 +244,7 @@ def _hold(tx: Connection, turn: Turn) -> None:
         raise StaleClaim(f"The turn of poll group {turn.group_id} was lost: another message looks after it now.")
 
 
-def _polled_run(tx: Connection, turn: Turn, job: PollJob) -> Run:
+def polled_run(tx: Connection, turn: Turn, job: PollJob) -> Run:
     """The job's run, locked; StaleClaim unless the turn holds and the job is still waited for."""
     run = read_run(tx, job.run.id, locked=True)
     waited = select(submissions.c.key).where(

@@ -15,6 +15,7 @@ from headrace.errors import (
     HeadraceError,
     ObjectNotFound,
     PreconditionFailed,
+    StorageFull,
     StorageRefused,
     StorageUnavailable,
 )
@@ -30,6 +31,7 @@ READ_SECONDS = 30
 TRIES = 3
 
 # A request that the store gave up on, or that came too fast: these say nothing against us.
+_FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"}
 _COME_AGAIN = {"RequestTimeout", "SlowDown", "TooManyRequests", "Throttling", "ThrottlingException"}
 
 
@@ -259,6 +261,10 @@ def _answered_no(error: ClientError, place: str) -> HeadraceError:
     # 405 is the answer for a version that marks a deletion.
     if status in {404, 405} or code in {"NoSuchKey", "NoSuchBucket", "NoSuchVersion"}:
         return ObjectNotFound(f"There is nothing at {place} ({code}).")
+    if status == 507 or code in _FULL:
+        return StorageFull(
+            f"The object store has no room left for {place}: {status} ({code}). Make room, or raise its quota."
+        )
     if status >= 500 or status == 429 or code in _COME_AGAIN:
         return StorageUnavailable(f"The object store failed on {place} with {status} ({code}).")
     return StorageRefused(

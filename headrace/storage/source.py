@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 
 from headrace.document import Document
-from headrace.errors import DocumentGone, DocumentReplaced, ObjectNotFound, PreconditionFailed
+from headrace.errors import (
+    DocumentGone,
+    DocumentReplaced,
+    ObjectNotFound,
+    PreconditionFailed,
+    SourceRefused,
+    StorageRefused,
+)
 from headrace.storage import ObjectHead, ObjectStore
 
 
@@ -28,6 +35,8 @@ class StoredSource:
             raise gone(document) from error
         except PreconditionFailed as error:
             raise replaced(document) from error
+        except StorageRefused as error:
+            raise refused(error) from error
 
     def read_range(self, start: int, length: int) -> bytes:
         """Some of the bytes; raises like `chunks`."""
@@ -45,17 +54,22 @@ class StoredSource:
             raise gone(document) from error
         except PreconditionFailed as error:
             raise replaced(document) from error
+        except StorageRefused as error:
+            raise refused(error) from error
 
 
 def head_of(store: ObjectStore, document: Document) -> ObjectHead:
     """The head of exactly this content.
 
-    Raises DocumentGone where nothing is there any more, DocumentReplaced where another content is.
+    Raises DocumentGone where nothing is there any more, DocumentReplaced where another content is, SourceRefused
+    where the store does not let us look.
     """
     try:
         head = store.head(document.bucket, document.key, version_id=document.version_id)
     except ObjectNotFound as error:
         raise gone(document) from error
+    except StorageRefused as error:
+        raise refused(error) from error
     if head.etag != document.etag:
         raise replaced(document)
     return head
@@ -73,3 +87,7 @@ def replaced(document: Document) -> DocumentReplaced:
     return DocumentReplaced(
         f"{document.url} holds another content now (it was {document.etag}); the new content has a run of its own."
     )
+
+
+def refused(error: StorageRefused) -> SourceRefused:
+    return SourceRefused(str(error))

@@ -168,7 +168,7 @@ def test_a_run_handed_back_is_as_it_was_and_its_delivery_not_counted(ledger, clo
     later = clock.now() + timedelta(seconds=30)
     ledger.hand_back(claimed(ledger, run_id), due_at=later)
     assert ledger.run(run_id).due_at == later
-    assert events(ledger, run_id) == ["received"] + 20 * ["handed back"]
+    assert events(ledger, run_id) == ["received", "handed back"], "what is said again tells nothing new"
 
 
 def test_an_ended_run_is_claimed_until_its_manifest_is_out(ledger, clock):
