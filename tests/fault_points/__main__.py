@@ -23,7 +23,7 @@ from tests.fault_points.report import Report
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.servers import running_servers
 
-JOBS_A_CORE = 6
+JOBS_A_CORE = 5
 # Nobody pulls the plug here: what a killed process wrote is kept by the kernel, and a disk would only be waited for.
 _IN_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 1_000_000_000
@@ -33,11 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     """Play what was asked for; 0 where all of it holds."""
     options = _options(arguments)
     wanted = [SCENARIOS[name] for name in options.scenario or SCENARIOS]
-    postgres = any(scenario.on_postgres for scenario in wanted)
+    postgres, queues = (any(getattr(each, what) for each in wanted) for what in ("on_postgres", "has_queue"))
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="headrace-fault-points-", dir=_roomy_folder()) as folder,
-        running_servers(Path(folder) / "servers", with_postgres=postgres) as servers,
+        running_servers(Path(folder) / "servers", with_postgres=postgres, with_queues=queues) as servers,
         ground(servers, Path(folder)) as made,
     ):
         gc.collect()

@@ -1,10 +1,15 @@
 """Lives with a request of which nobody knows at first whether it was taken."""
 
+import httpx
+
+from headrace.document import SubmissionKey
+from headrace.providers.nanonets.envelope import seal
 from headrace.states import State
 from tests.fault_points import person
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.world import World
 from tests.pdfs import make_pdf
+from tests.simulator.process import API_KEY
 
 _SETTLING = frozenset({"settle", "submit"})
 
@@ -22,6 +27,20 @@ def _long_taken_and_cut(world: World) -> None:
 def _not_taken(world: World) -> None:
     world.put("paid/short.pdf", make_pdf(2))
     world.order(do="answer", status=502, body="html", billed=False)
+
+
+def _taken_twice(world: World) -> None:
+    """Another request under the very key was taken before ours; nobody knows why."""
+    document = world.put("paid/short.pdf", make_pdf(2))
+    key = SubmissionKey(document.id, 1, "nanonets", "all", 1)
+    httpx.post(
+        f"{world.servers.simulator_url}/OCR/Model/{world.model}/LabelFile/",
+        auth=(API_KEY, ""),
+        files={"file": ("short.pdf", make_pdf(2))},
+        data={"request_metadata": seal(key, {"team": "intake"})},
+        trust_env=False,
+    ).raise_for_status()
+    world.order(do="cut")
 
 
 def _slow(world: World) -> None:
@@ -63,6 +82,7 @@ SCENARIOS = (
         may_end_as=("sync", "cut"),
     ),
     Scenario("held", "nobody can tell, and a person is to decide", _not_taken, echoed=False, may_stay_open=True),
+    Scenario("taken-twice", "two requests were taken under one key", _taken_twice),
     Scenario("slow", "the answer takes longer than a lease is renewed", _slow, may_end_as=("cut",)),
     Scenario(
         "taken-over",

@@ -1,9 +1,11 @@
 """Lives that end in other ways than most, or on a way of their own."""
 
+import json
+
 from headrace.states import Reason, State
 from tests.fault_points import person
 from tests.fault_points.scenarios import Scenario
-from tests.fault_points.world import INBOX, World
+from tests.fault_points.world import INBOX, PRIVATE, World
 from tests.pdfs import make_pdf
 
 
@@ -45,7 +47,36 @@ def _unavailable() -> None:
     raise ConnectionError("the store is away")
 
 
-_AWAY = {f"route:wire.s3.HEAD.document.before#{number}": _unavailable for number in (1, 2, 3)}
+def _long(world: World) -> None:
+    world.put("paid/long.pdf", make_pdf(5))
+
+
+def _slowly_polled(world: World) -> None:
+    _long(world)
+    world.order(do="slow", on="fetch", seconds=7)
+
+
+def _foreign_marker(world: World) -> None:
+    world.put("paid/short.pdf", make_pdf(2))
+    mark = {"ledger": "another", "sequence": 1, "raised_at": "2026-01-01T00:00:00+00:00"}
+    world.services.store.put(PRIVATE, _marker(world), json.dumps(mark).encode())
+
+
+def _marker(world: World) -> str:
+    return f"{world.name}/ledger.json"
+
+
+def _remove_foreign_marker(world: World) -> None:
+    """Once a run was handed back for it, a person removes it, as the message says."""
+    handed_back = any(
+        entry.event == "handed back" for run in world.runs() for entry in world.services.ledger.history(run.document.id)
+    )
+    store = world.services.store
+    if handed_back and b'"another"' in store.read(PRIVATE, _marker(world)):
+        store.delete(PRIVATE, _marker(world))
+        world.services.marker  # noqa: B018  whoever starts sets the place up
+    _hurry(world)
+
 
 SCENARIOS = (
     Scenario("refused", "the API refuses the document", _refused, focus=frozenset({"submit"})),
@@ -70,8 +101,31 @@ SCENARIOS = (
         "store-away",
         "the store does not answer for a while",
         lambda world: world.put("paid/short.pdf", make_pdf(2)),
-        disturbances=_AWAY,
+        disturbances={"route:wire.s3.HEAD.document.before#1": _unavailable},
         meanwhile=_hurry,
+        may_end_as=("sync", "cut"),
+    ),
+    Scenario(
+        "landing-away",
+        "the store does not take a polled answer at first",
+        _long,
+        disturbances={"poll:wire.s3.PUT.prediction.before#1": _unavailable},
+        may_end_as=("async",),
+    ),
+    Scenario(
+        "text",
+        "a full text, which nobody can fetch again, and which the store does not take at first",
+        lambda world: world.put("paid/short.pdf", make_pdf(2)),
+        disturbances={"submit:wire.s3.PUT.prediction.before#1": _unavailable},
+        route_options={"text_only": True, "model": ""},
+        meanwhile=_hurry,
+    ),
+    Scenario("slow-poll", "a poll takes longer than its heart beats", _slowly_polled, may_end_as=("async",)),
+    Scenario(
+        "foreign-marker",
+        "the place belonged to another ledger",
+        _foreign_marker,
+        meanwhile=_remove_foreign_marker,
         may_end_as=("sync", "cut"),
     ),
 )

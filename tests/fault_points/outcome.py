@@ -1,5 +1,6 @@
 """What a case came to: runs, files and bill, in words that are the same for every case; and what was left open."""
 
+import gzip
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -125,7 +126,7 @@ def _files(world: World, names: "_Names") -> dict[str, Any]:
 
 def _content(key: str, body: bytes, names: "_Names") -> Any:
     """Rows exactly as they are; of JSON objects the facts that last."""
-    text = names.plain(body.decode())
+    text = names.plain((gzip.decompress(body) if key.endswith(".gz") else body).decode())
     if not key.endswith(".json"):
         return text
     return _lasting(json.loads(_DATE.sub("received=DAY", text)))

@@ -17,7 +17,7 @@ from tests.fault_points.world import World
 from workers.cli.main import app
 from workers.cli.session import Session
 
-WAIT_SECONDS = 45.0
+WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 0.2
 
 

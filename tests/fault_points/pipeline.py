@@ -1,7 +1,7 @@
 """The whole pipeline in one process: a worker for every queue, the doors, and beat; everything in threads."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 
 import structlog
@@ -10,8 +10,11 @@ from celery.worker import WorkController
 from config.celery import QUEUES
 from tests.fault_points.passings import ROLE
 from tests.fault_points.world import World
+from workers.bucket_queue import bucket_queues
 from workers.doors import Door
+from workers.intake import Intake
 from workers.listener import keep_open
+from workers.queue_door import QueueDoor
 from workers.watch_door import watch_doors
 
 log = structlog.get_logger()
@@ -23,7 +26,7 @@ FIRST_HINT_SECONDS = 0.3
 SHORTEST_INTERVAL_SECONDS = 1.0
 
 
-def start(world: World, more_doors: tuple[Door, ...] = ()) -> None:
+def start(world: World) -> None:
     """Start everything; nothing stops it but the process's end."""
     worker = WorkController(
         app=world.app,
@@ -36,19 +39,28 @@ def start(world: World, more_doors: tuple[Door, ...] = ()) -> None:
         without_heartbeat=True,
     )
     _in_a_thread("worker", worker.start)
-    services = world.services
-    doors = watch_doors(
-        services.routes,
-        services.store,
-        services.ledger,
-        services.hints.hint,
-        every_seconds=WATCH_SECONDS,
-        clock=services.clock,
-    )
     never = threading.Event()
-    for door in (*doors, *more_doors):
-        _in_a_thread("door", lambda door=door: keep_open(door, never))
+    for role, door in _doors(world, never):
+        _in_a_thread(role, lambda door=door: keep_open(door, never))
     _in_a_thread("beat", lambda: _beat(world))
+
+
+def _doors(world: World, stop: threading.Event) -> Iterator[tuple[str, Door]]:
+    """What the listener keeps open, and what each is called here."""
+    services, settings = world.services, world.settings
+    if settings.watch_seconds > 0:
+        for door in watch_doors(
+            services.routes,
+            services.store,
+            services.ledger,
+            services.hints.hint,
+            every_seconds=WATCH_SECONDS,
+            clock=services.clock,
+        ):
+            yield "door", door
+    intake = Intake(services.ledger, services.store, services.routes, services.hints.hint, services.clock)
+    for queue in bucket_queues(settings):
+        yield "queue", QueueDoor(queue, intake, services.clock, stop)
 
 
 def _beat(world: World) -> None:

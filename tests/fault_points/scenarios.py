@@ -40,6 +40,8 @@ class Scenario:
     route_options: Mapping[str, Any] = field(default_factory=dict)
     schedules: tuple[Schedule, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    has_queue: bool = False
+    """Whether documents are told of by a queue; else the bucket is watched."""
     echoed: bool = True
     """Whether the account is known to tell our keys again."""
     on_postgres: bool = False

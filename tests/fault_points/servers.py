@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from tests.listener.clouds import ministack
 from tests.servers import S3Server, running, running_postgres, running_s3
 from tests.simulator.process import simulator
 from workers.stack.child import Command
@@ -15,7 +16,7 @@ from workers.stack.servers import Valkey
 
 # A case has a database of its own, by its number; an empty one costs the broker nothing.
 BROKER_DATABASES = 20_000
-ASYNC_SECONDS = 0.5
+ASYNC_SECONDS = 1.2
 _BROKER_PASSWORD = "valkey-of-the-tests"
 
 
@@ -27,6 +28,7 @@ class Servers:
     s3: S3Server
     simulator_url: str
     postgres_url: str | None
+    queues: str | None
 
     def broker(self, database: int) -> str:
         """The address of the broker's database of this number."""
@@ -47,7 +49,7 @@ class _ManyDatabases(Valkey):
 
 
 @contextmanager
-def running_servers(folder: Path, *, with_postgres: bool) -> Iterator[Servers]:
+def running_servers(folder: Path, *, with_postgres: bool, with_queues: bool) -> Iterator[Servers]:
     """All of them, stopped when the block ends."""
     valkey, s3 = folder / "valkey", folder / "s3"
     with ExitStack() as until_the_end:
@@ -55,9 +57,14 @@ def running_servers(folder: Path, *, with_postgres: bool) -> Iterator[Servers]:
             running(lambda port: _ManyDatabases(valkey, port, password=_BROKER_PASSWORD), 1, valkey / "log")
         )
         api = until_the_end.enter_context(simulator("--async-seconds", str(ASYNC_SECONDS)))
+        queues = None
+        if with_queues:
+            (folder / "queues").mkdir(parents=True)
+            queues = until_the_end.enter_context(ministack(folder / "queues")).endpoint
         yield Servers(
             broker_url=broker.url,
             s3=until_the_end.enter_context(running_s3(s3)),
             simulator_url=api.base_url,
             postgres_url=until_the_end.enter_context(running_postgres()) if with_postgres else None,
+            queues=queues,
         )

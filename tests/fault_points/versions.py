@@ -9,6 +9,7 @@ from tests.fault_points.world import INBOX, World
 from tests.pdfs import make_pdf
 
 _A, _B = make_pdf(1), make_pdf(2)
+_PREDICTED = (State.PREDICTED, State.EXPORTED)
 _KEY = "paid/changing.pdf"
 
 
@@ -48,7 +49,24 @@ def _a_is_published(world: World) -> bool:
     return any(f'"etag": "{_etag(world, _A)}"' in text.replace('":"', '": "') for text in world.manifests())
 
 
+def _second_at_once(world: World) -> None:
+    """B as soon as A is predicted."""
+    person.until(lambda: world.runs() and world.runs()[0].state in _PREDICTED, "A was not predicted")
+    if _lies_there(world) == _etag(world, _A):
+        time.sleep(1.1)
+        world.put(_KEY, _B)
+
+
 SCENARIOS = (
+    Scenario(
+        "overtaken",
+        "a worker stands still while it publishes A, and B is published meanwhile",
+        _first,
+        act=_second_at_once,
+        runs=2,
+        disturbances={"export:wire.s3.PUT.rows.before#2": lambda: time.sleep(9.0)},
+        focus=frozenset({"export"}),
+    ),
     Scenario(
         "back-again",
         "A, then B, then A again under one key",

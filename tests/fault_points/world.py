@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import psycopg
 from celery import Celery
@@ -29,6 +30,7 @@ from tests.simulator.process import API_KEY
 INBOX, OUT, PRIVATE = "inbox", "outbox", "private"
 SEND_SECONDS = 5.0
 SETTLE_SECONDS = 2.0
+QUEUE_VISIBILITY_SECONDS = 3
 _MOST_RUNS = 100
 
 
@@ -54,6 +56,7 @@ class World:
     route_options: Mapping[str, Any]
     schedules: tuple[Schedule, ...] = ()
     on_postgres: bool = False
+    has_queue: bool = False
     more_environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -84,8 +87,39 @@ class World:
             "HEADRACE_SEND_SECONDS": str(SEND_SECONDS),
             "HEADRACE_SETTLE_SECONDS": str(SETTLE_SECONDS),
             "HEADRACE_PASSWORDS": '{"the-one": "secret"}',
+            **(self._queue_environ() if self.has_queue else {}),
             **self.more_environ,
         }
+
+    def _queue_environ(self) -> dict[str, str]:
+        return {
+            "HEADRACE_WATCH_SECONDS": "0",
+            "HEADRACE_SQS_ENDPOINT": self.servers.queues or "",
+            "HEADRACE_SQS_QUEUE_URLS": self.queue_url,
+        }
+
+    @cached_property
+    def queues(self) -> Any:
+        """A client of the server that has the queues."""
+        return boto3.session.Session().client(
+            "sqs",
+            endpoint_url=self.servers.queues,
+            region_name=self.servers.s3.region,
+            aws_access_key_id=self.servers.s3.access_key,
+            aws_secret_access_key=self.servers.s3.secret_key,
+        )
+
+    @cached_property
+    def queue_url(self) -> str:
+        """The case's own queue, made where there is none yet."""
+        attributes = {"VisibilityTimeout": str(QUEUE_VISIBILITY_SECONDS)}
+        return str(self.queues.create_queue(QueueName=self.name, Attributes=attributes)["QueueUrl"])
+
+    def messages_in_queue(self) -> int:
+        """How many messages there are, received ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        told = self.queues.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
+        return sum(int(number) for number in told.values())
 
     @cached_property
     def settings(self) -> Settings:
@@ -114,11 +148,10 @@ class World:
             bucket=INBOX,
             prefix=f"{self.name}/paid/",
             provider="nanonets",
-            model=self.model,
             poll=poll,
             metadata={"team": "intake"},
             **places,
-            **self.route_options,
+            **{"model": self.model, **self.route_options},
         )
         free = Route(name="free", bucket=INBOX, prefix=f"{self.name}/free/", provider="local", **places)
         lane = LaneSettings(provider="nanonets", model=self.model, price_per_page="0.1")
@@ -149,6 +182,7 @@ class World:
 
     def lose_ledger(self) -> None:
         """An empty ledger stands where the case's own was; it has another id."""
+        self.services.ledger.close()
         for path in self.folder.glob("ledger.db*"):
             path.unlink()
         ledger = Ledger(self._ledger_url, SystemClock())
