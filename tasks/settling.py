@@ -22,7 +22,8 @@ from headrace.errors import (
     PermanentError,
     TransientError,
 )
-from headrace.ledger.records import LookedFor, Submission
+from headrace.ledger.claims import MOST_DELIVERIES
+from headrace.ledger.records import Doubtful, LookedFor, Submission
 from headrace.providers import Listing, Sought, Unknown
 from headrace.routing import SEND_WITHIN, Lane
 from headrace.states import Reason, SubmissionState
@@ -73,9 +74,51 @@ def settle_lane(services: Services, lane: Lane) -> list[Settled]:
 
     First what is stored is looked at, then one listing of the provider tells of all others. Raises LedgerUnavailable.
     """
+    settled: list[Settled] = []
+    for due in looked_for_together(services.ledger.due_doubts(lane, MOST_AT_ONCE)):
+        settled += _hold_poison(services, due[0]) if _is_poison(due[0]) else _settle_together(services, lane, due)
+    return settled
+
+
+def looked_for_together(due: Sequence[Doubtful]) -> Iterator[Sequence[Doubtful]]:
+    """All that are due, in one listing; then, one by one, those whose last look ended without a word.
+
+    One that kills its worker is then found, and keeps no other from being settled.
+    """
+    harmless = [one for one in due if not one.submission.deliveries]
+    if harmless:
+        yield harmless
+    for one in due:
+        if one.submission.deliveries:
+            yield [one]
+
+
+def _is_poison(due: Doubtful) -> bool:
+    return due.submission.deliveries >= MOST_DELIVERIES
+
+
+def _hold_poison(services: Services, due: Doubtful) -> list[Settled]:
+    """Let a person decide of what no worker survives to look for."""
+    request = due.submission
+    log.error("doubt kills its workers", submission=str(request.key), deliveries=request.deliveries)
     this = _Round(services)
+    with this.put_aside(request):
+        this.settled.append(
+            Case.of(services, due).hold(
+                f"It was looked for {request.deliveries} times by workers that never said what came of it. "
+                "`headrace resolve` settles it."
+            )
+        )
+    if this.later:
+        services.ledger.note_looks(this.later)
+    return this.settled
+
+
+def _settle_together(services: Services, lane: Lane, together: Sequence[Doubtful]) -> list[Settled]:
+    this = _Round(services)
+    services.ledger.begin_looks([due.submission for due in together])
     cases: list[Case] = []
-    for due in services.ledger.due_doubts(lane, MOST_AT_ONCE):
+    for due in together:
         with this.put_aside(due.submission):
             case = Case.of(services, due)
             stored = case.by_what_is_stored()

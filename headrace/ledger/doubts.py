@@ -34,9 +34,13 @@ class Doubts(Database):
             return sorted(Lane(*row) for row in connection.execute(due))
 
     def due_doubts(self, lane: Lane, limit: int = 500) -> list[Doubtful]:
-        """The requests of a lane whose next look is due, at most `limit`, the most overdue first."""
+        """The requests of a lane whose next look is due, at most `limit`, the most overdue first.
+
+        Those come last whose last look ended without a word.
+        """
         due = (tuple_(*_LANE) == tuple_(*lane)) & _IN_DOUBT & (submissions.c.look_at <= self._clock.now())
-        query = select(submissions).where(due).order_by(submissions.c.look_at, submissions.c.key).limit(limit)
+        order = (submissions.c.deliveries, submissions.c.look_at, submissions.c.key)
+        query = select(submissions).where(due).order_by(*order).limit(limit)
         with self._reading() as connection:
             return _with_runs(connection, connection.execute(query).all())
 
@@ -46,12 +50,23 @@ class Doubts(Database):
             found = connection.execute(select(submissions).where(submissions.c.key == str(key))).all()
             return next(iter(_with_runs(connection, found)), None)
 
+    def begin_looks(self, requests: Sequence[Submission]) -> None:
+        """Count that these requests are looked for now; what comes of it begins the count anew."""
+        with self._transaction("begin_looks") as tx:
+            ours = submissions.c.key.in_([str(one.key) for one in requests]) & _IN_DOUBT
+            tx.execute(update(submissions).where(ours).values(deliveries=submissions.c.deliveries + 1))
+
     def note_looks(self, looks: Sequence[LookedFor]) -> None:
         """Note that these requests were asked for, and when each is next; those whose doubt ended are left alone."""
         with self._transaction("note_looks") as tx:
             now = self._clock.now()
             for look in looks:
-                asked = {"looks": submissions.c.looks + int(look.counts), "look_at": look.at, "absent_at": look.absent_at}
+                asked = {
+                    "looks": submissions.c.looks + int(look.counts),
+                    "look_at": look.at,
+                    "absent_at": look.absent_at,
+                }
+                asked["deliveries"] = 0
                 same = _same_doubt(look.submission)
                 if tx.execute(update(submissions).where(same).values({**asked, "updated_at": now})).rowcount == 1:
                     waiting = (runs.c.state == State.WAITING) & (runs.c.reason == Reason.IN_DOUBT)
@@ -69,7 +84,7 @@ class Doubts(Database):
             if run is None:
                 return None
             now = self._clock.now()
-            change_submission(tx, run, change, now)
+            change_submission(tx, run, change, now, deliveries=0)
             note(tx, run.id, now, step=_STEP, event="doubt settled", state=to.state, reason=change.reason, detail=said)
             if run.reason is Reason.IN_DOUBT and (to.state.is_end or not _has_doubt(tx, run)):
                 move(tx, run, to, now, step=_STEP, token=run.token + 1)
@@ -82,7 +97,7 @@ class Doubts(Database):
             if run is None:
                 return None
             now = self._clock.now()
-            values = {"look_at": None, "updated_at": now}
+            values = {"look_at": None, "deliveries": 0, "updated_at": now}
             tx.execute(update(submissions).where(submissions.c.key == str(doubt.key)).values(values))
             if (run.state, run.reason) == (State.WAITING, Reason.IN_DOUBT):
                 move(tx, run, Advance(State.HELD, Reason.IN_DOUBT, detail), now, step=_STEP, token=run.token + 1)
@@ -100,7 +115,13 @@ class Doubts(Database):
                 return None
             now = self._clock.now()
             doubted = (submissions.c.key == str(key)) & _IN_DOUBT
-            intended = {"state": SubmissionState.INTENDED, "reason": None, "look_at": None, "updated_at": now}
+            intended = {
+                "state": SubmissionState.INTENDED,
+                "reason": None,
+                "look_at": None,
+                "deliveries": 0,
+                "updated_at": now,
+            }
             if tx.execute(update(submissions).where(doubted).values(intended)).rowcount != 1:
                 return None
             note(tx, run.id, now, step="submit", event="doubt reopened", state=State.ADMITTED, detail=str(key))

@@ -169,7 +169,7 @@ def change_submission(tx: Connection, run: Run, change: SubmissionChange, now: d
         values["due_at"] = None
     values["look_at"] = change.look_at
     if change.state is SubmissionState.IN_DOUBT:
-        values |= {"doubted_at": now, "looks": 0, "absent_at": None}
+        values |= {"doubted_at": now, "looks": 0, "absent_at": None, "deliveries": 0}
     changed = tx.execute(
         update(submissions).where(submissions.c.key == str(change.key), submissions.c.run_id == run.id).values(values)
     )

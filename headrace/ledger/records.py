@@ -104,6 +104,8 @@ class Submission:
     accepted_at: datetime | None = None
     paid: bool = True
     """Whether sending it costs money: only then can it be in doubt."""
+    deliveries: int = 0
+    """How often a worker began to poll it, or to look for it, and never said what came of it."""
     doubted_at: datetime | None = None
     """When it came into doubt last."""
     looks: int = 0

@@ -105,6 +105,7 @@ def submission_of(row: Row[Any]) -> Submission:
         polls=row.polls,
         accepted_at=row.accepted_at,
         paid=row.paid,
+        deliveries=row.deliveries,
         doubted_at=row.doubted_at,
         looks=row.looks,
         look_at=row.look_at,
