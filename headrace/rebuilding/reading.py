@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import reduce
 from typing import NamedTuple, TypeVar
 
+from headrace.clock import Clock
 from headrace.document import Document, SubmissionKey
 from headrace.errors import ObjectNotFound
 from headrace.exports.keys import OutputKeys
@@ -48,6 +49,7 @@ class Reader:
     place: Location
     routes: RoutesThen
     threads: Executor
+    clock: Clock
 
     def read(self, documents: Sequence[NamedDocument]) -> Told:
         """What the files tell of these documents."""
@@ -67,7 +69,7 @@ class Reader:
         runs = [run for one in evidence if (run := self._run(one, document, told)) is not None]
         days = [run.run.received_on for run in runs if run.run.received_on is not None]
         moments = [moment for run in runs for moment in (run.run.received_at, run.run.created_at) if moment is not None]
-        received_at = min(moments, default=document.last_modified or datetime.now(UTC))
+        received_at = min(moments, default=document.last_modified or self.clock.now())
         day = min(days, default=received_at.astimezone(UTC).date().isoformat())
         if runs:
             told.documents.append(RestoredDocument(document, received_at, day, tuple(runs)))

@@ -85,6 +85,7 @@ class Rebuild:
         self._marker = Marker(store, ledger, clock)
         self._routes = routes
         self._threads = threads
+        self._clock = clock
         self._places = tuple(sorted({Location.parse(route.private) for route in routes}))
 
     def plan(self) -> Plan | None:
@@ -177,7 +178,7 @@ class Rebuild:
         routes = RoutesThen(self._store, self._ledger, self._routes)
         runs = 0
         for number, (place, digits) in enumerate(work[facts["done"] :], facts["done"] + 1):
-            reader = Reader(self._store, place, routes, self._threads)
+            reader = Reader(self._store, place, routes, self._threads, self._clock)
             problems = []
             shard = read_shard(self._store, place, digits)
             problems += [_foreign(place, key) for key in shard.foreign]
