@@ -1,13 +1,18 @@
 """What people ask the ledger: counts, runs, histories. Nothing here writes."""
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from collections.abc import Collection
 
-from headrace.document import Document, object_id
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
+
+from headrace.document import Document, SubmissionKey, object_id
 from headrace.ledger.engine import Database
-from headrace.ledger.records import Count, HistoryEntry, Run, RunFilter
-from headrace.ledger.rows import below, document_of, read_run, run_of, select_runs
-from headrace.ledger.schema import documents, history, objects, runs
-from headrace.states import State
+from headrace.ledger.records import Count, Doubtful, HistoryEntry, Run, RunFilter
+from headrace.ledger.rows import below, document_of, read_run, run_of, select_runs, submission_of
+from headrace.ledger.schema import documents, history, objects, runs, submissions
+from headrace.routing import Lane
+from headrace.states import Reason, State, SubmissionState
+
+_MOST_ASKED = 1000
 
 
 class Queries(Database):
@@ -41,6 +46,7 @@ class Queries(Database):
                 func.count().label("how_many"),
                 func.coalesce(func.sum(runs.c.pages), 0).label("pages"),
                 func.sum(runs.c.cost).label("cost"),
+                func.max(case((_waits_in_doubt(), runs.c.due_at))).label("until"),
             )
             .join(documents, documents.c.id == runs.c.document_id)
             .where(*matching(filter))
@@ -56,9 +62,48 @@ class Queries(Database):
                     row.how_many,
                     int(row.pages),
                     None if row.cost is None else float(row.cost),
+                    row.until,
                 )
                 for row in connection.execute(query)
             ]
+
+    def doubts(
+        self,
+        filter: RunFilter,  # noqa: A002  as everywhere
+        limit: int,
+        *,
+        why: Reason | None = None,
+        after: Doubtful | None = None,
+    ) -> list[Doubtful]:
+        """The requests in doubt of the runs that match, by key; `why` is the reason that doubt arose for.
+
+        `after` is the last one of the page before.
+        """
+        conditions = [submissions.c.state == SubmissionState.IN_DOUBT, *matching(filter)]
+        if why is not None:
+            conditions.append(submissions.c.reason == why)
+        if after is not None:
+            conditions.append(submissions.c.key > str(after.submission.key))
+        keys = select(submissions.c.key).join(runs, runs.c.id == submissions.c.run_id)
+        keys = keys.join(documents, documents.c.id == runs.c.document_id).where(*conditions)
+        with self._reading() as connection:
+            wanted = connection.execute(keys.order_by(submissions.c.key).limit(limit)).scalars().all()
+            requests = connection.execute(select(submissions).where(submissions.c.key.in_(wanted))).all()
+            theirs = select_runs().where(runs.c.id.in_({row.run_id for row in requests}))
+            known = {row.id: run_of(row) for row in connection.execute(theirs)}
+        found = [Doubtful(submission_of(row), known[row.run_id]) for row in requests]
+        return sorted(found, key=lambda doubtful: str(doubtful.submission.key))
+
+    def requests_of_jobs(self, lane: Lane, jobs: Collection[str]) -> dict[str, SubmissionKey]:
+        """Which request each of these jobs of the lane's account is known to be of; one that is unknown is missing."""
+        ours = (submissions.c.provider == lane.provider) & (submissions.c.account == lane.account)
+        wanted, found = sorted(jobs), {}
+        with self._reading() as connection:
+            for start in range(0, len(wanted), _MOST_ASKED):
+                some = submissions.c.job.in_(wanted[start : start + _MOST_ASKED])
+                for row in connection.execute(select(submissions.c.job, submissions.c.key).where(ours, some)):
+                    found[row.job] = SubmissionKey.parse(row.key)
+        return found
 
     def history(self, document_id: str) -> list[HistoryEntry]:
         """Everything that happened to a document's runs, in the order in which it did."""
@@ -114,6 +159,10 @@ class Queries(Database):
         )
         with self._reading() as connection:
             return {row.state: row.how_many for row in connection.execute(due)}
+
+
+def _waits_in_doubt() -> ColumnElement[bool]:
+    return (runs.c.state == State.WAITING) & (runs.c.reason == Reason.IN_DOUBT)
 
 
 def matching(filter: RunFilter) -> list[ColumnElement[bool]]:  # noqa: A002  as everywhere

@@ -58,6 +58,11 @@ class Run:
     updated_at: datetime | None = None
     ended_at: datetime | None = None
 
+    @property
+    def in_doubt_until(self) -> datetime | None:
+        """When its doubt can be decided at the earliest, while it waits for that; else None."""
+        return self.due_at if (self.state, self.reason) == (State.WAITING, Reason.IN_DOUBT) else None
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -266,7 +271,10 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Count:
-    """How many runs share a state, a reason and a route; their pages and cost together (None: no run has one)."""
+    """How many runs share a state, a reason and a route; their pages and cost together (None: no run has one).
+
+    `until`: when the doubt of those that wait for its end can be decided, of the last of them.
+    """
 
     state: State
     reason: Reason | None
@@ -274,6 +282,7 @@ class Count:
     runs: int
     pages: int
     cost: float | None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)

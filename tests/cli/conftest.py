@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from typer.testing import CliRunner, Result
 from config.routes import RouteTable, load_routes
 from config.settings import Settings
 from headrace.clock import SystemClock
-from headrace.document import Document
+from headrace.document import Document, SubmissionKey
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
-from headrace.ledger.records import Advance, Hint, Run
+from headrace.ledger.records import Advance, Hint, Run, SubmissionChange
 from headrace.routing import choose_route
-from headrace.states import Mode, Reason, State
+from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectStore
+from headrace.storage.answers import Answers
+from headrace.storage.notes import SubmissionNotes
 from tests.memory_store import InMemoryStore
 from workers.cli.main import app
 from workers.cli.session import Session
@@ -55,6 +57,10 @@ class WrittenHints:
 
     given: list[Hint] = field(default_factory=list)
 
+    def hint(self, run_id: str, state: State, provider: str | None = None) -> bool:
+        self.given.append(Hint(run_id, state, provider))
+        return True
+
     def hint_all(self, hints: Sequence[Hint]) -> None:
         self.given += hints
 
@@ -72,6 +78,14 @@ class Parts:
     @cached_property
     def marker(self) -> Marker:
         return Marker(self.store, self.ledger, self.clock)
+
+    @cached_property
+    def notes(self) -> SubmissionNotes:
+        return SubmissionNotes(self.store)
+
+    @cached_property
+    def answers(self) -> Answers:
+        return Answers(self.store)
 
     @cached_property
     def routes(self) -> RouteTable:
@@ -155,6 +169,25 @@ class Installation:
         if cost is not None:
             facts["cost"] = cost
         return self.ledger.advance(claim, Advance(state, reason, detail, facts=facts))
+
+    def doubt(self, key: str, *, why: Reason = Reason.TIMED_OUT, held: bool = False) -> SubmissionKey:
+        """Drop a document of four pages whose paid request came into doubt; its submission key."""
+        document = self.drop(key, key.encode())
+        run = self.bring_to(document, State.ADMITTED, pages=4)
+        claim = self.ledger.claim(run.id, {State.ADMITTED})
+        assert claim is not None
+        assert run.lane is not None
+        now = SystemClock().now()
+        submission = SubmissionKey(document.id, run.number, "nanonets", "all", 1)
+        self.ledger.intend(claim, submission, run.lane, Mode.SYNC, pages=4, send_before=now + timedelta(seconds=120))
+        change = SubmissionChange(submission, SubmissionState.IN_DOUBT, reason=why, look_at=now + timedelta(seconds=15))
+        until = now + timedelta(seconds=1020)
+        self.ledger.advance(claim, Advance(State.WAITING, Reason.IN_DOUBT, "No answer came.", due_at=until), change)
+        if held:
+            asked = self.ledger.request(submission)
+            assert asked is not None
+            self.ledger.hold_doubt(asked.submission, "The provider cannot say.")
+        return submission
 
     def build_routes(self):
         return load_routes(self.routes_file).routes

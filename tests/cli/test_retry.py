@@ -52,7 +52,7 @@ def test_a_dry_run_only_says_what_it_would_be(headrace):
         "pages": 4,
         "uncounted_runs": 1,
         "unpriced_pages": 0,
-        "held_runs": 0,
+        "runs_in_doubt": 0,
         "cost_at_most": {"USD": "0.40"},
         "dry_run": True,
         "batch": None,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from workers.cli.facts import facts_of_document, facts_of_entry, facts_of_run, facts_of_submission
-from workers.cli.output import in_cell, in_words, say, say_json, say_table, several, shown
+from workers.cli.output import in_cell, in_words, say, say_json, say_table, several, shown, with_until
 from workers.cli.places import Place
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _tell_run(ledger: "Ledger", run: "Run", entries: "list[HistoryEntry]") -> No
     from headrace.explanations import explain
 
     say()
-    reason = "" if run.reason is None else f" ({run.reason})"
+    reason = "" if run.reason is None else f" ({with_until(run.reason, run.in_doubt_until)})"
     say(f"Run {run.number}: {run.state}{reason}{_how_long(run)}")
     if run.reason is not None:
         explanation = explain(run.reason)

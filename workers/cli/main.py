@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from workers.cli import doctor, drop, ingest, migrate, rebuild, reprocess, retry, scan, simulate, status, verify
+from workers.cli import (
+    doctor,
+    drop,
+    ingest,
+    migrate,
+    rebuild,
+    reprocess,
+    resolve,
+    retry,
+    scan,
+    simulate,
+    status,
+    verify,
+)
 from workers.cli import run as local
 from workers.cli.events import events
 from workers.cli.examples import examples
@@ -50,6 +63,7 @@ app.command("ingest", epilog=ingest.EPILOG)(ingest.ingest)
 app.command("scan", epilog=scan.EPILOG)(scan.scan)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.command("retry", epilog=retry.EPILOG)(retry.retry)
+app.command("resolve", epilog=resolve.EPILOG)(resolve.resolve)
 app.command("reprocess", epilog=reprocess.EPILOG)(reprocess.reprocess)
 app.add_typer(routes)
 app.add_typer(events)

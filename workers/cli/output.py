@@ -68,6 +68,11 @@ def in_cell(value: object) -> str:
             return shown(str(value))
 
 
+def with_until(reason: object, until: datetime | None) -> str:
+    """A reason, and until when it is one: in_doubt, until 12:31 (UTC, as all times are)."""
+    return in_cell(reason) if until is None else f"{in_cell(reason)}, until {until.astimezone(UTC):%H:%M}"
+
+
 def in_words(duration: timedelta) -> str:
     """A duration as people say it: 4.2 s, 3 min 10 s, 2 h 5 min, 3 d 4 h."""
     seconds = duration.total_seconds()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from headrace.errors import NoPages
-from headrace.states import State
+from headrace.states import Reason
 from workers.cli.output import several
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Estimate:
     """Runs whose pages nobody counted yet."""
     unpriced: int = 0
     """Pages that a provider charges for, and headrace.toml gives no price of."""
-    held: int = 0
+    in_doubt: int = 0
     """Runs that may have been paid already: nobody knows."""
     cost: dict[str, Decimal] = field(default_factory=dict)
     """By currency."""
@@ -55,8 +55,8 @@ class Estimate:
             sentences.append(f"Not in this: {several(self.unpriced, 'page')} without a price in headrace.toml.")
         if self.uncounted:
             sentences.append(f"Not in this: {several(self.uncounted, 'run')} whose pages are not counted yet.")
-        if self.held:
-            sentences.append(f"{several(self.held, 'run')} held in doubt may be paid a second time.")
+        if self.in_doubt:
+            sentences.append(f"{several(self.in_doubt, 'run')} in doubt may be paid a second time.")
         return " ".join(sentences)
 
     def facts(self) -> dict[str, object]:
@@ -66,7 +66,7 @@ class Estimate:
             "pages": self.pages,
             "uncounted_runs": self.uncounted,
             "unpriced_pages": self.unpriced,
-            "held_runs": self.held,
+            "runs_in_doubt": self.in_doubt,
             "cost_at_most": {currency: f"{amount:f}" for currency, amount in sorted(self.cost.items())},
         }
 
@@ -76,7 +76,7 @@ def estimate(runs: Iterable[tuple["Run", "Lane | None", "Route | None"]], routes
     total = Estimate()
     for run, lane, route in runs:
         total.add(_pages_sent(run, route), lane, routes)
-        total.held += run.state is State.HELD
+        total.in_doubt += run.reason is Reason.IN_DOUBT
     return total
 
 

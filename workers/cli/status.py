@@ -18,7 +18,7 @@ from workers.cli.filters import (
     run_filter,
 )
 from workers.cli.histories import documents_meant, tell_documents
-from workers.cli.output import note, say, say_json, say_table, several, shown
+from workers.cli.output import note, say, say_json, say_table, several, shown, with_until
 from workers.cli.places import parse_place
 from workers.cli.session import session_of
 
@@ -89,7 +89,7 @@ def _count(ledger: "Ledger", chosen: "RunFilter", *, json: bool) -> None:
 def _tell_counts(counts: "list[Count]") -> None:
     say_table(
         ("state", "reason", "route", "runs", "pages", "cost"),
-        [(c.state, c.reason, c.route, c.runs, c.pages, c.cost) for c in counts],
+        [(c.state, with_until(c.reason, c.until), c.route, c.runs, c.pages, c.cost) for c in counts],
     )
     _explain({count.reason for count in counts})
     say(_sum_of(counts))
@@ -122,7 +122,8 @@ def _list(ledger: "Ledger", chosen: "RunFilter", limit: int, *, json: bool) -> N
 
 def _row(run: "Run") -> tuple[object, ...]:
     document = run.document
-    return (document.id, document.url, run.state, run.reason, run.route, run.pages, run.updated_at)
+    reason = with_until(run.reason, run.in_doubt_until)
+    return (document.id, document.url, run.state, reason, run.route, run.pages, run.updated_at)
 
 
 def _explain(reasons: "set[object]") -> None:

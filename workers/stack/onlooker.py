@@ -10,6 +10,7 @@ from rich.text import Text
 
 from headrace.clock import Clock
 from headrace.document import Document
+from headrace.doubt import first_pause
 from headrace.errors import LedgerUnavailable, StorageUnavailable
 from headrace.ledger.records import RunFilter
 from headrace.storage import Location
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 LONGEST_RUN = timedelta(minutes=10)
 LOOK_SECONDS = 0.5
 COPY_SECONDS = 10.0
+# The provider is asked after one first pause, then after ever longer ones: three times within so many.
+EARLY_LOOKS = 8
 MOST_SHOWN = 100
 PREVIEW_ROWS = 5
 
@@ -52,6 +55,7 @@ class Onlooker:
     def watch(self, documents: Sequence[Document], *, staying: bool) -> bool:
         """Show the documents until all have ended; False where that takes longer than it may.
 
+        One that waits in doubt is looked at as long as it is likely to be found early: then only its time will tell.
         StackError where supervising ended and, unless we are `staying` up, where a process dies again and again.
         """
         deadline = self.clock.monotonic() + LONGEST_RUN.total_seconds()
@@ -65,6 +69,9 @@ class Onlooker:
                 progress.show(seen, self.supervisor.restarts())
                 if all(one.has_ended for one in seen):
                     return True
+                if all(one.has_ended or self._is_left_to_time(one) for one in seen):
+                    self._tell_of_doubt([one for one in seen if not one.has_ended], staying=staying)
+                    return False
                 self._refuse_failing(patient=staying)
                 self.stop.wait(LOOK_SECONDS)
         further = "they are still worked on" if staying else "the next start goes on where this one stops"
@@ -73,6 +80,21 @@ class Onlooker:
             f"Look into {self.folder.path / 'logs'}; {further}."
         )
         return False
+
+    def _is_left_to_time(self, one: Seen) -> bool:
+        """Whether it waits in doubt, and its provider was asked early on and in vain."""
+        first = first_pause(timedelta(seconds=self.services.settings.settle_seconds))
+        return one.in_doubt_since is not None and self.clock.now() - one.in_doubt_since > EARLY_LOOKS * first
+
+    def _tell_of_doubt(self, seen: Sequence[Seen], *, staying: bool) -> None:
+        further = "it is settled then" if staying else "the next start settles it then"
+        self.say(
+            "Nobody knows yet whether the provider took "
+            + ("this document" if len(seen) == 1 else "these documents")
+            + f"; nothing is sent twice meanwhile, and {further}: "
+            + "; ".join(one.line for one in seen)
+            + ". `headrace resolve` tells more."
+        )
 
     def tell(self, documents: Sequence[Document]) -> None:
         """What came out of the documents that have ended, and where it is."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -14,7 +15,7 @@ from rich.text import Text
 from headrace.document import Document
 from headrace.ledger.records import Run
 from headrace.states import State
-from workers.cli.output import shown
+from workers.cli.output import shown, with_until
 
 COLOURS = {State.EXPORTED: "green", State.FAILED: "red", State.HELD: "yellow"}
 
@@ -31,6 +32,8 @@ class Seen:
     colour: str
     has_ended: bool
     """Whether nothing more will happen by itself: the run ended and its manifest is published."""
+    in_doubt_since: datetime | None = None
+    """When it began to wait for its doubt to end, if it does."""
 
     @classmethod
     def of(cls, document: Document, run: Run | None) -> Self:
@@ -38,7 +41,7 @@ class Seen:
         place = shown(document.key)
         if run is None:
             return cls(place, "", "", "", "dropped", "", has_ended=False)
-        reason = f" ({run.reason})" if run.reason is not None else ""
+        reason = f" ({with_until(run.reason, run.in_doubt_until)})" if run.reason is not None else ""
         return cls(
             place,
             "" if run.pages is None else str(run.pages),
@@ -47,6 +50,7 @@ class Seen:
             run.state + reason,
             COLOURS.get(run.state, ""),
             has_ended=run.state.is_end and run.published,
+            in_doubt_since=None if run.in_doubt_until is None else run.updated_at,
         )
 
     @property
