@@ -272,3 +272,13 @@ def test_a_listing_has_its_time_and_no_more():
 
     with pytest.raises(ProviderUnavailable):
         answering(handler, clock).find(MODEL, [OURS], NOW, NOW + timedelta(hours=1), deadline_seconds=30)
+
+
+def test_where_only_full_texts_are_sought_nothing_is_asked():
+    def handler(request):
+        raise AssertionError("Such a lane has no model that could be asked.")
+
+    text = replace(OURS, text_only=True)
+    found = answering(handler, ManualClock(NOW)).find("", [text], NOW, NOW, deadline_seconds=30)
+    assert isinstance(found.findings[text.key], Unknown)
+    assert not found.echoed

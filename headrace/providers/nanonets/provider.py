@@ -93,6 +93,9 @@ class NanonetsProvider:
         Raises PredictionRejected or RateLimited where the listing is refused, ProviderUnavailable where it does not
         come to its end in time or cannot be understood.
         """
+        if all(one.text_only for one in sought):
+            # Such a lane has no model that could be asked.
+            return finding.listing((), model, sought)
         first, last = since.astimezone(UTC).date() - DAYS_BEFORE, until.astimezone(UTC).date() + DAYS_AFTER
         records = self._api.window(model, first, last, deadline_seconds=deadline_seconds)
         found = finding.listing(records, model, sought)
