@@ -78,15 +78,27 @@ class Order:
             return Age.UNDECIDED
         return _age((self.run, self.token, self.document), (other.run, other.token, other.document))
 
-    def settle(self, other: Self, current_etag: str | None, told_last: str | None = None) -> Age:
-        """Decide what `compare` could not, by the content that the bucket holds now (None: nothing).
+    def may_be_of_one_moment(self, other: Self) -> bool:
+        """Whether the two are of different contents and LastModified does not tell which was put there later.
 
-        `told_last` is the document that, as far as was told, lies or lay there last.
+        Sequencers tell of the drops that events came for. Each content may have come back in another one since.
+        """
+        same = self.last_modified == other.last_modified or None in (self.last_modified, other.last_modified)
+        return same and self.document != other.document
+
+    def settle(self, other: Self, current_etag: str | None, told_last: str | None = None) -> Age:
+        """Decide what LastModified does not, by the content that the bucket holds now (None: nothing).
+
+        Where it holds neither of them `compare` does; where that cannot, `told_last`: the document that, as far as
+        was told, lies or lay there last.
         """
         if current_etag == self.etag != other.etag:
             return Age.NEWER
         if current_etag == other.etag != self.etag:
             return Age.OLDER
+        age = self.compare(other)
+        if age is not Age.UNDECIDED:
+            return age
         if told_last == self.document != other.document:
             return Age.NEWER
         if told_last == other.document != self.document:

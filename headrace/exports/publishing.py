@@ -118,14 +118,14 @@ class Publication:
         raise self.contended(key)
 
     def may_replace(self, ours: Order, theirs: Order) -> bool:
-        """Whether ours is at least as new; the bucket decides where nothing else does.
+        """Whether ours is at least as new; the bucket decides where LastModified does not.
 
         A content that was dropped once more stands where its last drop is, whatever was known when it was published.
         """
         known = self.contents.documents_by_id({ours.document, theirs.document})
         ours, theirs = (order.as_known(known.get(order.document)) for order in (ours, theirs))
         age = ours.compare(theirs)
-        if age is Age.UNDECIDED:
+        if ours.may_be_of_one_moment(theirs):
             told_last = self.contents.told_last(self.source_bucket, self.source_key)
             age = ours.settle(theirs, self._current_etag(), told_last)
         return age is not Age.OLDER

@@ -215,7 +215,9 @@ class _Recording:
         merged = merge(known, told)
         if merged != known:
             self._write(merged)
-        came_back = self._current[told.object_id] != told.id and self._stands_now(merged)
+        # A listing or a HEAD tells what lies there now: an earlier drop's sequencer says nothing against that.
+        telling = merged if told.sequencer is not None else replace(merged, sequencer=None)
+        came_back = self._current[told.object_id] != told.id and self._stands_now(telling)
         # It counts as the current one already, but may have been published as an older one than it is.
         moved_on = not came_back and compare(merged, known) is Order.NEWER and self._has_others(told)
         # An object that is restored has the LastModified that it had.

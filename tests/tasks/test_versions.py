@@ -107,6 +107,20 @@ def test_a_content_that_was_listed_twice_stands_before_one_that_is_told_of_late(
     contents.assert_stands("A")
 
 
+@pytest.mark.parametrize("settled", [False, True], ids=["told together", "told one by one"])
+def test_a_content_that_came_back_within_a_second_and_was_only_listed_stands(contents, settled):
+    """Its sequencer is of its first drop: of the last one no event came."""
+    for name in ("A", "B"):
+        contents.tell(contents.put(name))
+        if settled:
+            contents.world.deliver_all()
+    contents.put("A")
+    contents.settle()
+    contents.look_anew()
+    contents.settle()
+    contents.assert_stands("A")
+
+
 def _drop_at_look(contents, number, name):
     """Have a content dropped right before the steps look at the key for the number-th time."""
     looks = itertools.count(1)
