@@ -26,7 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _end)
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
-    chaos = Chaos(options.documents, options.seed, options.seconds, postgres=options.ledger == "postgres")
+    postgres = options.ledger == "postgres"
+    chaos = Chaos.of_size(options.documents, options.seed, seconds=options.seconds, postgres=postgres)
     with (folder / "chaos.log").open("w", encoding="utf-8") as log:
         configure_logging("info", "json", frozenset(), stream=log)
         report = run(chaos, folder, console)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import structlog
 from rich.console import Console
@@ -31,6 +32,9 @@ STILL_SECONDS = 100.0
 LONGEST_CALM_SECONDS = 900.0
 # What is still to end when faults without a set time stop: the last ones must be able to end in peace.
 _LAST_SHARE = 0.03
+_FEW_DOCUMENTS = 1000
+# How quickly documents are dropped: about as quickly as two cores take them in.
+_DROPS_PER_SECOND = 12
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ class Chaos:
     every_seconds: float = 2.5
     drop_seconds: float | None = None
     pace: Pace = field(default_factory=Pace)
+
+    @classmethod
+    def of_size(cls, documents: int, seed: int, *, seconds: float | None, postgres: bool) -> Self:
+        """One whose faults leave the machine time to do so much work.
+
+        Each restart of a worker takes seconds of a core, and each listing of thousands of keys most of one.
+        """
+        if documents <= _FEW_DOCUMENTS:
+            return cls(documents, seed, seconds, postgres)
+        return cls(documents, seed, seconds, postgres, every_seconds=7.0, pace=Pace(watch_seconds=15.0))
 
 
 def run(chaos: Chaos, folder: Path, console: Console) -> Report:
@@ -78,7 +92,7 @@ class _Session:
         self._console = console
         self._view = LedgerView(installed.ledger_url)
         self._breaker = Breaker(installed, self._view)
-        window = chaos.drop_seconds if chaos.drop_seconds is not None else chaos.documents / 12
+        window = chaos.drop_seconds if chaos.drop_seconds is not None else chaos.documents / _DROPS_PER_SECOND
         self._dropper = Dropper(installed.services.store, installed.spool, truth.documents, window)
         self._newest = [planned.document(planned.versions[-1]).id for planned in truth.documents]
         self._began = time.monotonic()
