@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -127,15 +127,19 @@ class Survival:
         return [moved for moved in self.view.moves() if batch.has(moved.run)]
 
     def stands_after(self, batch: Batch, back_at: datetime) -> dict[str, float]:
-        """For how many seconds from this time on each run that had begun stood still, but for those in doubt."""
-        before: dict[str, Moved] = {}
+        """How many seconds after this time each run that had begun was taken up again, but for those in doubt.
+
+        The history has a step once it ended, and how long it took since it was claimed.
+        """
         stands: dict[str, float] = {}
-        for moved in self.moves(batch):
-            if moved.at <= back_at:
-                before[moved.run] = moved
-            elif moved.run in before and moved.run not in stands and before[moved.run].event != "published":
-                in_doubt = before[moved.run].reason is Reason.IN_DOUBT
-                stands[moved.run] = 0.0 if in_doubt else (moved.at - back_at).total_seconds()
+        for document in batch.ids:
+            entries = [one for one in self.installed.services.ledger.history(document) if one.event != "handed back"]
+            entries.sort(key=lambda one: one.at)
+            before = [one for one in entries if one.at <= back_at]
+            after = entries[len(before) :]
+            if before and after and before[-1].reason is not Reason.IN_DOUBT:
+                went_on = after[0].at - timedelta(seconds=after[0].seconds or 0)
+                stands[document] = max(0.0, (went_on - back_at).total_seconds())
         return stands
 
     def check(self, batch: Batch) -> None:

@@ -64,6 +64,7 @@ def test_everything_dies_at_once(surviving, record_property):
     survived(surviving, *A_BAD_NIGHT, record_property=record_property)
 
 
+@pytest.mark.proof
 def test_workers_that_are_asked_to_stop_leave_nothing_to_wait_for(surviving, record_property):
     batch = surviving.drop()
     surviving.wait_until_under_way(batch)
