@@ -184,3 +184,17 @@ def test_a_request_that_nobody_knows_is_none(ledger, clock):
     key = doubted(ledger, clock)
     received(ledger, "b")
     assert ledger.request(key.__class__(key.document, 9, key.provider, key.part, key.n)) is None
+
+
+def test_looks_that_end_without_a_word_are_counted_until_one_tells_what_came_of_it(ledger, clock):
+    first, second = doubted(ledger, clock, "a"), doubted(ledger, clock, "b")
+    clock.pass_(timedelta(seconds=20))
+    for _ in range(2):
+        ledger.begin_looks([request(ledger, first)])
+    assert [due.submission.key for due in ledger.due_doubts(LANE)] == [second, first], "who may kill comes last"
+    assert request(ledger, first).deliveries == 2
+    ledger.note_looks([LookedFor(request(ledger, first), clock.now(), clock.now(), None)])
+    assert request(ledger, first).deliveries == 0
+    ledger.begin_looks([request(ledger, first)])
+    ledger.end_doubt(request(ledger, first), taken(first), Advance(State.ADMITTED), "found")
+    assert request(ledger, first).deliveries == 0
