@@ -1,4 +1,4 @@
-"""A worker is killed while a paid request is at the provider: that document alone is held, and never sent again."""
+"""A worker is killed while a paid request is at the provider: its document is found there, and paid once."""
 
 import signal
 
@@ -30,10 +30,12 @@ first_seconds = 1
 longest_seconds = 2
 polls = 30
 """
-CUT_OFF, OTHER = "invoice-plain.pdf", "credit-note.pdf"
+CUT_OFF, OTHER, UNTOLD = "invoice-plain.pdf", "credit-note.pdf", "statement.pdf"
 # Far longer than the rest of the test takes: the answer certainly is not there before the kill.
 SLOW = {"do": "slow", "seconds": 300, "on": "submit", "file": CUT_OFF}
-
+# The connection breaks after the document was taken and billed, and the list is refused whenever it is asked.
+CUT = {"do": "cut", "on": "submit", "file": UNTOLD}
+NO_LIST = {"do": "answer", "on": "window", "status": 401, "times": 10_000}
 
 LONGEST_SECONDS = 120
 
@@ -44,11 +46,10 @@ def cut_off(tmp_path_factory):
     folder = tmp_path_factory.mktemp("doubt")
     (folder / "headrace.toml").write_text(ROUTES)
     stack = Stack(folder)
+    stack.environ |= {"HEADRACE_SEND_SECONDS": "20", "HEADRACE_SETTLE_SECONDS": "15"}
     with stack.running() as process:
         wait_until(lambda: "Staying up" in stack.told(), 120)
-        simulator = stack.settings()["HEADRACE_NANONETS_BASE_URL"].removesuffix("/api/v2")
-        ordered = httpx.post(f"{simulator}/simulator/faults", json=SLOW, trust_env=False)
-        assert ordered.is_success, ordered.text
+        order(stack, SLOW)
         samples = [str(PROJECT / "samples" / "documents" / name) for name in (CUT_OFF, OTHER)]
         dropped = stack.headrace("drop", *samples, "s3://inbox/paid/")
         assert dropped.returncode == 0, dropped.stderr
@@ -78,25 +79,48 @@ def submissions_of(stack, name):
     return stack.ledger().submissions(run_of(stack, name).id)
 
 
-def test_the_document_is_held_and_shown_so_and_does_not_keep_once_from_ending(cut_off):
+def order(stack, fault):
+    simulator = stack.settings()["HEADRACE_NANONETS_BASE_URL"].removesuffix("/api/v2")
+    ordered = httpx.post(f"{simulator}/simulator/faults", json=fault, trust_env=False)
+    assert ordered.is_success, ordered.text
+
+
+def test_the_document_is_found_at_the_provider_and_its_answer_exported(cut_off):
     already_told = len(cut_off.told())
     with cut_off.running("--once") as process:
         assert process.wait(LONGEST_SECONDS) == 0, cut_off.told()
     told = cut_off.told()[already_told:]
-    assert f"paid/{CUT_OFF}: 1 page, route paid, sync, held (in_doubt)" in told
+    assert f"paid/{CUT_OFF}: 1 page, route paid, sync, exported" in told
     assert "2 documents" in told
-
-    held = run_of(cut_off, CUT_OFF)
-    assert (held.state, held.reason) == (State.HELD, Reason.IN_DOUBT)
-    assert state_of(cut_off, OTHER) is State.EXPORTED
-    # Not a timeout or a broken connection: the worker died.
-    assert [entry.reason for entry in submissions_of(cut_off, CUT_OFF)] == [Reason.WORKER_DIED]
+    assert [state_of(cut_off, name) for name in (CUT_OFF, OTHER)] == [State.EXPORTED, State.EXPORTED]
+    assert "doubt settled" in [entry.event for entry in history_of(cut_off, CUT_OFF)]
+    assert [entry.job is not None for entry in submissions_of(cut_off, CUT_OFF)] == [True]
     assert list(cut_off.billed().values()) == [1, 1]
     assert cut_off.left_running() == []
 
 
-def test_a_person_finds_it_with_its_reason(cut_off):
-    listed = cut_off.headrace("status", "--state", State.HELD)
+def test_what_the_provider_cannot_tell_is_held_and_a_person_finds_it_with_its_reason(cut_off):
+    already_told = len(cut_off.told())
+    with cut_off.running() as process:
+        wait_until(lambda: "Staying up" in cut_off.told()[already_told:], 120)
+        order(cut_off, CUT)
+        order(cut_off, NO_LIST)
+        dropped = cut_off.headrace("drop", str(PROJECT / "samples" / "documents" / UNTOLD), "s3://inbox/paid/")
+        assert dropped.returncode == 0, dropped.stderr
+        wait_until(lambda: state_of(cut_off, UNTOLD) is State.HELD, 90)
+        listed = cut_off.headrace("status", "--state", State.HELD)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LONGEST_SECONDS) == 0, cut_off.told()
     assert listed.returncode == 0, listed.stderr
-    assert f"s3://inbox/paid/{CUT_OFF}" in listed.stdout
+    assert f"s3://inbox/paid/{UNTOLD}" in listed.stdout
     assert "in_doubt" in listed.stdout
+    held = run_of(cut_off, UNTOLD)
+    assert "401" in held.detail
+    assert [(entry.state, entry.reason) for entry in submissions_of(cut_off, UNTOLD)] == [
+        (SubmissionState.IN_DOUBT, Reason.CONNECTION_CUT)
+    ]
+    assert list(cut_off.billed().values()) == [1, 1, 1]
+
+
+def history_of(stack, name):
+    return stack.ledger().history(run_of(stack, name).document.id)
