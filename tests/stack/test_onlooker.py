@@ -5,8 +5,12 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from config.settings import Settings
 from headrace.document import Document
 from headrace.ledger import Ledger
+from headrace.ledger.records import Advance
+from headrace.routing import Lane
+from headrace.states import Reason, State
 from tests.clocks import ManualClock
 from workers.stack.errors import StackError
 from workers.stack.folder import DataFolder
@@ -35,7 +39,7 @@ def ledger(tmp_path):
 def onlooker(ledger, tmp_path, *, failing=()):
     supervisor = SimpleNamespace(restarts=dict, trouble=None, failing=lambda: list(failing))
     console = Console(file=io.StringIO(), width=200, color_system=None)
-    services = SimpleNamespace(ledger=ledger)
+    services = SimpleNamespace(ledger=ledger, settings=Settings())
     clock = HurryingClock()
     return Onlooker(
         console, DataFolder(tmp_path), None, supervisor, services, StopRequest(), clock, started_at=clock.now()
@@ -58,3 +62,20 @@ def test_a_process_that_dies_again_and_again_ends_only_what_nobody_wants_to_stay
     assert not onlooker(ledger, tmp_path, failing=[broken]).watch([NEVER_ENDS], staying=True)
     with pytest.raises(StackError, match=r"beat ends by itself again and again, see .*beat\.log"):
         onlooker(ledger, tmp_path, failing=[broken]).watch([NEVER_ENDS], staying=False)
+
+
+@pytest.mark.parametrize(
+    ("staying", "further"), [(True, "it is settled then"), (False, "the next start settles it then")]
+)
+def test_one_that_waits_in_doubt_is_told_of_once_it_was_looked_for_in_vain(ledger, tmp_path, staying, further):
+    looks_on = onlooker(ledger, tmp_path)
+    claim = ledger.claim(f"{NEVER_ENDS.id}-1", {State.RECEIVED})
+    until = looks_on.clock.now() + timedelta(seconds=1020)
+    facts = {"lane": Lane("nanonets", "nanonets", "m")}
+    ledger.advance(claim, Advance(State.WAITING, Reason.IN_DOUBT, due_at=until, facts=facts))
+    assert not looks_on.watch([NEVER_ENDS], staying=staying)
+    told = looks_on.console.file.getvalue()
+    assert f"{further}: local/never-ends.pdf: waiting (in_doubt, until {until:%H:%M})." in told
+    # It was waited for about as long as it takes to be found, and not until the limit.
+    assert timedelta(minutes=2) <= looks_on.clock.now() - claim.run.created_at <= timedelta(minutes=6)
+    assert "Not ended after" not in told

@@ -148,12 +148,15 @@ class Contents:
         assert (manifest.document, manifest.state) == (document_of(name).id, State.EXPORTED)
         self._check_files(name, document_of(name).id, {file.key for file in manifest.published.files})
 
+    def _keys(self) -> list[str]:
+        return [head.key for page in self.world.store.list("out", "rows/") for head in page]
+
     def _manifest(self, stem: str) -> Manifest:
-        (key,) = [key for key in self.world.store.keys("out") if "/documents/" in key and stem in key]
+        (key,) = [key for key in self._keys() if "/documents/" in key and stem in key]
         return Manifest.model_validate_json(self.world.store.read("out", key))
 
     def _check_files(self, name: str, stem: str, listed: set[str]) -> None:
-        keys = [key for key in self.world.store.keys("out") if "/documents/" not in key and stem in key]
+        keys = [key for key in self._keys() if "/documents/" not in key and stem in key]
         assert listed == set(keys)
         for key in keys:
             order = Order.read(self.world.store.head("out", key).metadata)

@@ -3,19 +3,25 @@
 import itertools
 import shutil
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from headrace.errors import StaleClaim
 from headrace.faults import set_fault_handler
 from headrace.ledger import Ledger
-from headrace.states import Reason, State
+from headrace.polling import PollSchedule
+from headrace.providers import Job, Pending
+from headrace.states import Mode, Reason, State
+from headrace.storage.s3 import S3Store, s3_client
 from tests.clocks import ManualClock
 from tests.memory_store import InMemoryStore
 from tests.tasks.conftest import PAID
-from tests.tasks.contents import CONTENTS, KEY, Contents, Reader, document_of
+from tests.tasks.contents import CONTENTS, KEY, Contents, Reader, answer_about, document_of
 from tests.tasks.world import INBOX, World, table
 
 SECOND = timedelta(seconds=1)
@@ -36,7 +42,7 @@ def make(tmp_path_factory, counter):
     numbers = itertools.count()
     opened = []
 
-    def make(*, versioned, sequencers, route=PAID):
+    def make(*, sequencers, versioned=False, route=PAID, store=None):
         path = folder / f"{next(numbers)}.db"
         shutil.copyfile(folder / "migrated.db", path)
         clock = ManualClock()
@@ -46,7 +52,7 @@ def make(tmp_path_factory, counter):
             providers={"nanonets": Reader()},
             routes=table(route),
             counter=counter,
-            store=InMemoryStore(now=clock.now, versioned={INBOX} if versioned else set()),
+            store=store or InMemoryStore(now=clock.now, versioned={INBOX} if versioned else set()),
         )
         opened.append(world.ledger)
         return Contents(world, sequencers=sequencers)
@@ -77,7 +83,7 @@ def test_of_two_contents_within_a_second_the_later_one_stands(contents):
         contents.assert_stands(name)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+@pytest.mark.parametrize("order", [(0, 2, 1), (1, 0, 2), (2, 1, 0)], ids=str)
 @pytest.mark.parametrize("apart", [timedelta(), SECOND], ids=["at once", "a second apart"])
 @pytest.mark.parametrize("settled", [False, True], ids=["told together", "told one by one"])
 def test_in_whatever_order_events_come_the_newest_stands(contents, order, apart, settled):
@@ -146,7 +152,7 @@ def test_what_is_replaced_while_it_is_looked_at_is_superseded_or_read_and_the_ne
 
 
 @pytest.mark.parametrize("apart", [timedelta(), SECOND], ids=["at once", "a second apart"])
-@pytest.mark.parametrize("look", [1, 2, 3, 4])
+@pytest.mark.parametrize("look", [1, 3])
 def test_what_comes_back_while_its_run_ends_as_superseded_is_read_after_all(contents, apart, look):
     contents.put("A")
     contents.look()
@@ -228,10 +234,60 @@ def test_a_content_that_comes_back_while_it_is_reprocessed_stands_with_its_lates
         contents.world.deliver()
     claim = contents.world.ledger.claim(again.run_id, {State.PREDICTED})
     contents.tell(comes_back)
-    contents.world.ledger.hand_back(claim) if claim.token == contents.world.ledger.run(again.run_id).token else None
+    with suppress(StaleClaim):
+        contents.world.ledger.hand_back(claim)
     contents.settle()
     contents.assert_stands("A")
     assert contents.run_of("A").number == 2
+
+
+def test_where_versions_are_kept_each_content_has_its_own_rows(make):
+    for versioned, sequencers in itertools.product([False, True], repeat=2):
+        contents = make(versioned=versioned, sequencers=sequencers, route=KEPT)
+        for name in ("A", "B", "C", "A"):
+            contents.drop(name)
+        for name in ("A", "B", "C"):
+            contents.assert_kept(name)
+        assert len(contents.world.providers["nanonets"].requests) == 3
+
+
+def test_an_answer_that_lands_late_does_not_stand_before_the_newer_content(make):
+    patient = PollSchedule(first_seconds=5, longest_seconds=20, polls=100)
+    route = PAID.model_copy(update={"sync_page_limit": 1, "poll": patient})
+    contents = make(versioned=False, sequencers=True, route=route)
+    provider = contents.world.providers["nanonets"]
+    slow = Job("job-c", "m", 3)
+    provider.submit = lambda source, request: (
+        slow if request.mode is Mode.ASYNC else Reader.submit(provider, source, request)
+    )
+    answers = []
+    provider.fetch = lambda jobs, **_: {job: answers[0] if answers else Pending("queued") for job in jobs}
+    contents.tell(contents.put("C"))
+    while contents.run_of("C").state is not State.SUBMITTED:
+        contents.world.deliver()
+    contents.second()
+    contents.tell(contents.put("A"))
+    while contents.run_of("A").state is not State.EXPORTED:
+        contents.world.deliver()
+    contents.assert_stands("A")
+    answers.append(answer_about("C"))
+    contents.settle()
+    assert contents.run_of("C").state is State.EXPORTED
+    contents.assert_stands("A")
+
+
+def test_on_a_real_store_the_newest_stands_too(make, s3_server):
+    client = s3_client(s3_server.endpoint, s3_server.region, s3_server.access_key, SecretStr(s3_server.secret_key))
+    contents = make(sequencers=True, store=S3Store(client))
+    for name in ("A", "B", "A", "C"):
+        contents.put(name)
+        if name != "B":
+            contents.tell(len(contents.events) - 1)
+        contents.world.deliver_all()
+    contents.tell(1)
+    contents.settle()
+    contents.assert_stands("C")
+    client.close()
 
 
 # Everything that can happen, in any order and number: contents are dropped, told of and listed, messages come in
@@ -294,9 +350,25 @@ def _come_to_rest(contents):
     contents.settle()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.booleans(), st.booleans(), st.lists(ACTIONS, min_size=4, max_size=30))
+LIVES = given(st.booleans(), st.booleans(), st.lists(ACTIONS, min_size=4, max_size=30))
+ANY_HEALTH = list(HealthCheck)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=ANY_HEALTH)
+@LIVES
 def test_whatever_happens_in_whatever_order_the_newest_stands(make, versioned, sequencers, actions):
+    _live(make, versioned, sequencers, actions)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(600)
+@settings(max_examples=400, deadline=None, suppress_health_check=ANY_HEALTH)
+@LIVES
+def test_whatever_happens_in_many_more_orders_the_newest_stands(make, versioned, sequencers, actions):
+    _live(make, versioned, sequencers, actions)
+
+
+def _live(make, versioned, sequencers, actions):
     contents = make(versioned=versioned, sequencers=sequencers)
     contents.put("A")
     for action, argument in actions:

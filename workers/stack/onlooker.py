@@ -31,6 +31,7 @@ LOOK_SECONDS = 0.5
 COPY_SECONDS = 10.0
 # The provider is asked after one first pause, then after ever longer ones: three times within so many.
 EARLY_LOOKS = 8
+LEAST_PATIENCE = timedelta(minutes=1)
 MOST_SHOWN = 100
 PREVIEW_ROWS = 5
 
@@ -84,7 +85,8 @@ class Onlooker:
     def _is_left_to_time(self, one: Seen) -> bool:
         """Whether it waits in doubt, and its provider was asked early on and in vain."""
         first = first_pause(timedelta(seconds=self.services.settings.settle_seconds))
-        return one.in_doubt_since is not None and self.clock.now() - one.in_doubt_since > EARLY_LOOKS * first
+        early = max(EARLY_LOOKS * first, LEAST_PATIENCE)
+        return one.in_doubt_since is not None and self.clock.now() - one.in_doubt_since > early
 
     def _tell_of_doubt(self, seen: Sequence[Seen], *, staying: bool) -> None:
         further = "it is settled then" if staying else "the next start settles it then"
