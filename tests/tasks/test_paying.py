@@ -167,41 +167,6 @@ def test_a_paid_answer_that_the_store_does_not_take_is_fetched_again(world, prov
     assert len(provider.requests) == 1
 
 
-def fail_to_keep(world, seconds):
-    """Let the store refuse answers for so long; returns when each of them was offered."""
-    keep, began_at, offered = world.answers.keep, world.clock.monotonic(), []
-
-    def failing(*args):
-        offered.append(world.clock.monotonic() - began_at)
-        if offered[-1] < seconds:
-            raise StorageUnavailable("It is away.")
-        return keep(*args)
-
-    world.answers.keep = failing
-    return offered
-
-
-def test_a_paid_answer_that_nobody_can_ask_for_again_is_offered_until_the_store_takes_it(world, provider):
-    run = world.drop("paid/a.pdf", make_pdf(1))
-    provider.submits.append(answer(job=None))
-    fail_to_keep(world, seconds=250)
-    world.deliver_all()
-    assert world.state(run) is State.EXPORTED
-    assert len(provider.requests) == 1
-
-
-def test_a_store_that_stays_away_for_minutes_loses_it_and_leaves_doubt(world, provider):
-    run = world.drop("paid/a.pdf", make_pdf(1))
-    provider.submits.append(answer(job=None))
-    offered = fail_to_keep(world, seconds=10_000)
-    world.deliver_all()
-    assert 270 < offered[-1] <= 300
-    assert len(offered) < 30
-    recover(world)
-    assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, Reason.IN_DOUBT)
-    assert len(provider.requests) == 1
-
-
 def test_what_the_provider_gave_up_at_once_is_sent_under_another_key_when_a_person_asks_again(world, provider):
     run = world.drop("paid/a.pdf", make_pdf(1))
     provider.submits.append(PredictionRejected("No page could be read.", Reason.PREDICTION_FAILED))
