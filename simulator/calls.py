@@ -6,7 +6,7 @@ import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from simulator.bodies import error
@@ -54,6 +54,9 @@ class Gate:
                 return await endpoint(request, self._caller(request))
             except Refusal as refusal:
                 return JSONResponse(error(refusal.status, str(refusal)), refusal.status)
+            except ClientDisconnect:
+                # The caller died in the middle of its body: the request never was whole, and nobody waits for an answer.
+                return Response()
 
         return call
 

@@ -50,7 +50,7 @@ def _slow(world: World) -> None:
 
 def _sleeping(world: World) -> None:
     world.put("paid/short.pdf", make_pdf(2))
-    world.order(do="slow", seconds=3)
+    world.order(do="slow", seconds=8)
 
 
 def _taken_over_once(world: World) -> None:

@@ -43,7 +43,7 @@ def _removed(world: World) -> None:
     world.services.store.delete(INBOX, document.key)
 
 
-def _unavailable() -> None:
+def _unavailable(_world: World) -> None:
     raise ConnectionError("the store is away")
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from headrace.faults import set_fault_handler
 from tests.fault_points import messages, pipeline
@@ -35,7 +36,8 @@ def _first_life(world: World, scenario: Scenario, kill_at: Passing | None, bound
     if scenario.echoed:
         world.services.ledger.note_echo(world.lane)
     scenario.prepare(world)
-    passings = Passings(world.trace, kill_at, scenario.disturbances)
+    disturbances = {at: partial(disturb, world) for at, disturb in scenario.disturbances.items()}
+    passings = Passings(world.trace, kill_at, disturbances)
     set_fault_handler(passings)
     watch_boundaries(passings)
     ended = _live(world, scenario, time.monotonic() + bound_seconds)

@@ -17,7 +17,9 @@ _QUEUE = frozenset({"queue"})
 def _told_and_unreadable(world: World) -> None:
     document = world.put("paid/short.pdf", make_pdf(2))
     told = {
+        "eventVersion": "2.1",
         "eventSource": "aws:s3",
+        "eventTime": "2026-11-20T12:00:00.000Z",
         "eventName": "ObjectCreated:Put",
         "s3": {
             "bucket": {"name": document.bucket},
@@ -42,11 +44,11 @@ def _is_done(world: World) -> bool:
     return not world.messages_in_queue() and not world.services.ledger.parked(limit=1)
 
 
-def _slow() -> None:
+def _slow(_world: World) -> None:
     time.sleep(2.0)
 
 
-def _away() -> None:
+def _away(_world: World) -> None:
     raise sqlite3.OperationalError("disk I/O error")
 
 

@@ -35,7 +35,7 @@ class Scenario:
     """How many runs there are in the end, each with its manifest published."""
     also: Callable[[World], bool] = all_published
     """What else has to have come by then."""
-    disturbances: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    disturbances: Mapping[str, Callable[[World], None]] = field(default_factory=dict)
     """What goes wrong at a passing, in the first process."""
     route_options: Mapping[str, Any] = field(default_factory=dict)
     schedules: tuple[Schedule, ...] = ()

@@ -34,6 +34,13 @@ def _are_out(world: World, number: int) -> bool:
     return len(runs) >= number and all(run.published and run.state is State.EXPORTED for run in runs)
 
 
+def _stand_still_until_b_is_out(world: World) -> None:
+    person.until(
+        lambda: any(run.document.etag == _etag(world, _B) and run.published for run in world.runs()),
+        "B was not exported",
+    )
+
+
 def _lies_there(world: World) -> str:
     return world.services.store.head(INBOX, world.key(_KEY)).etag
 
@@ -64,7 +71,7 @@ SCENARIOS = (
         _first,
         act=_second_at_once,
         runs=2,
-        disturbances={"export:wire.s3.PUT.rows.before#2": lambda: time.sleep(9.0)},
+        disturbances={"export:wire.s3.PUT.rows.before#2": _stand_still_until_b_is_out},
         focus=frozenset({"export"}),
     ),
     Scenario(

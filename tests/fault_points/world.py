@@ -28,7 +28,8 @@ from tests.fault_points.servers import Servers
 from tests.simulator.process import API_KEY
 
 INBOX, OUT, PRIVATE = "inbox", "outbox", "private"
-SEND_SECONDS = 5.0
+# More than a busy machine needs, and less than the dead are waited for.
+SEND_SECONDS = 10.0
 SETTLE_SECONDS = 2.0
 QUEUE_VISIBILITY_SECONDS = 3
 _MOST_RUNS = 100
@@ -94,6 +95,7 @@ class World:
     def _queue_environ(self) -> dict[str, str]:
         return {
             "HEADRACE_WATCH_SECONDS": "0",
+            "HEADRACE_SCAN_HOURS": "0",
             "HEADRACE_SQS_ENDPOINT": self.servers.queues or "",
             "HEADRACE_SQS_QUEUE_URLS": self.queue_url,
         }
