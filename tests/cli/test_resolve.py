@@ -232,6 +232,7 @@ def test_a_request_whose_doubt_has_ended_is_named_with_its_state(headrace):
         (["--resend", "--give-up"], "Only one of"),
         (["--adopt", "job-1"], "2 in doubt match"),
         (["--adopt", "two words", f"s3://inbox/{A}"], "is no job id"),
+        (["--adopt-file", "no-such-file"], "cannot be read"),
         (["something"], "neither s3://bucket/key"),
         ([f"s3://inbox/{A}", "--route", "nanonets"], "or narrow it"),
     ],

@@ -1,7 +1,9 @@
 """`headrace resolve`: what is in doubt, and what a person wants to become of it."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,14 +71,8 @@ def resolve(
         str | None, typer.Option("--adopt", metavar="JOB", help="The provider took it, as this job: use that one.")
     ] = None,
     adopt_file: Annotated[
-        typer.FileText | None,
-        typer.Option(
-            "--adopt-file",
-            metavar="FILE",
-            help="Adopt many: lines of submission key, job id. - is stdin.",
-            encoding="utf-8",
-            errors="replace",
-        ),
+        Path | None,
+        typer.Option("--adopt-file", metavar="FILE", help="Adopt many: lines of submission key, job id. - is stdin."),
     ] = None,
     resend: Annotated[bool, typer.Option("--resend", help="Send them again; each may be paid a second time.")] = False,
     give_up: Annotated[bool, typer.Option("--give-up", help="Send nothing, and let their runs fail.")] = False,
@@ -107,7 +103,7 @@ def resolve(
         raise typer.BadParameter("The file names what is meant; name nothing beside it.")
     chosen = run_filter(session.services.clock.now(), route=route, prefix=prefix, since=since)
     try:
-        jobs = {} if adopt_file is None else adoptions_in(adopt_file.read())
+        jobs = {} if adopt_file is None else adoptions_in(_text_of(adopt_file))
         named = list(jobs) if adopt_file is not None else which
         doubts = _meant(session, chosen, reason, named)
         if adopt is not None:
@@ -128,6 +124,16 @@ def resolve(
             tell_doubts(doubts)
         return
     _settle(session, doubts, choice, dry_run=dry_run, yes=yes, json=json)
+
+
+def _text_of(path: Path) -> str:
+    """What stands in a file, or comes on stdin for "-"; what is no UTF-8 is in it as no key or job has it."""
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="--adopt-file") from error
 
 
 def _meant(
