@@ -187,8 +187,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.SOURCE_REFUSED: Explanation(
         "The object store does not let the document be read (403); nothing was charged.",
-        "Give the key the right to read it (bucket policy, archive, encryption key); it goes on by itself for a day, then "
-        "retry.",
+        "Give the key the right to read it (bucket policy, archive, encryption key); it goes on by itself for a "
+        "day, then retry.",
     ),
     Reason.ANSWER_LOST: Explanation(
         "The provider's answer was stored, and somebody deleted or damaged it since.",
