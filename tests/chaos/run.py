@@ -10,7 +10,7 @@ from typing import Self
 import structlog
 from rich.console import Console
 
-from headrace.states import Reason
+from headrace.states import Reason, State
 from simulator.models import Rules
 from tests.chaos.breaking import Breaker
 from tests.chaos.checking import Findings, Truth, billed_twice, check_documents, read_journal, wrongly_priced
@@ -30,6 +30,7 @@ _TELL_SECONDS = 10.0
 # Once the faults are over: after so long without a move nothing will come any more.
 STILL_SECONDS = 100.0
 LONGEST_CALM_SECONDS = 900.0
+LONGEST_START_SECONDS = 60.0
 # What is still to end when faults without a set time stop: the last ones must be able to end in peace.
 _LAST_SHARE = 0.03
 _FEW_DOCUMENTS = 1000
@@ -96,6 +97,7 @@ class _Session:
         self._dropper = Dropper(installed.services.store, installed.spool, truth.documents, window)
         self._newest = [planned.document(planned.versions[-1]).id for planned in truth.documents]
         self._began = time.monotonic()
+        self._faults_from = self._began
         self._chaos_seconds = 0.0
         self._ended_at: float | None = None
         self._trouble: list[str] = []
@@ -108,6 +110,7 @@ class _Session:
         self._began = time.monotonic()
         self._dropper.start()
         try:
+            self._wait_for_work()
             for fault in self._faults():
                 self._breaker.begin(fault)
             while not self._dropper.done:
@@ -116,13 +119,23 @@ class _Session:
         finally:
             self._dropper.stop()
         self._breaker.wait()
-        self._chaos_seconds = time.monotonic() - self._began
+        self._chaos_seconds = time.monotonic() - self._faults_from
+
+    def _wait_for_work(self) -> None:
+        """Return once the workers are at it, so that there is something to break; on a busy machine that takes time."""
+        deadline = time.monotonic() + LONGEST_START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(LedgerAway):
+                if any(state is not State.RECEIVED for state, _, _ in self._view.counts()):
+                    break
+            time.sleep(_TICK_SECONDS)
+        self._faults_from = time.monotonic()
 
     def _faults(self) -> Iterator[Fault]:
         """Each fault of the plan when its time has come, until it is enough."""
         plan = plan_faults(self._chaos.seed, every_seconds=self._chaos.every_seconds, postgres=self._chaos.postgres)
         for fault in plan:
-            while time.monotonic() - self._began < fault.at_seconds:
+            while time.monotonic() - self._faults_from < fault.at_seconds:
                 self._look()
                 if self._is_enough():
                     return
@@ -133,7 +146,7 @@ class _Session:
         if self._installed.trouble() is not None:
             return True
         if self._chaos.seconds is not None:
-            return time.monotonic() - self._began >= self._chaos.seconds
+            return time.monotonic() - self._faults_from >= self._chaos.seconds
         return self._dropper.done and self._left <= len(self._truth.documents) * _LAST_SHARE
 
     def wait_for_calm(self) -> None:

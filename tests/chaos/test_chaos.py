@@ -6,7 +6,7 @@ from rich.console import Console
 from tests.chaos.run import Chaos, run
 
 # Faults come early, so that what has to wait half a minute before it is sent again has ended in time.
-SHORT = Chaos(documents=120, seed=20, seconds=20, every_seconds=1.6, drop_seconds=10)
+SHORT = Chaos(documents=120, seed=20, seconds=20, every_seconds=1.6, drop_seconds=14)
 
 
 def right(chaos: Chaos, folder) -> bool:
