@@ -362,7 +362,7 @@ def test_whatever_happens_in_whatever_order_the_newest_stands(make, versioned, s
 
 @pytest.mark.proof
 @pytest.mark.timeout(600)
-@settings(max_examples=400, deadline=None, suppress_health_check=ANY_HEALTH)
+@settings(max_examples=200, deadline=None, suppress_health_check=ANY_HEALTH)
 @LIVES
 def test_whatever_happens_in_many_more_orders_the_newest_stands(make, versioned, sequencers, actions):
     _live(make, versioned, sequencers, actions)
