@@ -103,6 +103,9 @@ def _use_or_send(
 ) -> None:
     stored = stored_prediction(held.services, location, key)
     if stored is not None:
+        if known is None:
+            # Whose answer is it? The marker tells; and what is answered was intended.
+            _intended(held, location, key)
         _answered(held, key, stored)
     elif known is not None and known.state is SubmissionState.ACCEPTED and known.job is not None:
         _accepted(held, key, Job(known.job, held.route.model, known.pages))

@@ -112,6 +112,14 @@ def test_what_was_under_way_goes_on_and_nothing_is_sent_that_may_have_been_taken
     assert [str(request.key) for request in provider.requests[sent:]] == [f"{lived['limited']}-nanonets-all-1"]
 
 
+def test_an_empty_ledger_uses_no_answer_that_is_stored_there_before_it_is_rebuilt(world, lived, ledger):
+    connect(world, ledger)
+    run = world.see("paid/exported.pdf")
+    world.deliver_all()
+    assert world.state(run) is State.ADMITTED
+    assert world.ledger.history(world.ledger.run(run).document.id)[-1].event == "handed back"
+
+
 def test_seeing_the_objects_again_starts_and_publishes_nothing_that_is_known(world, lived, provider, ledger, rebuilt):
     connect(world, ledger)
     rebuilt(world)
