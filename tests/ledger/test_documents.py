@@ -194,11 +194,20 @@ def test_a_run_that_has_not_come_to_publishing_goes_on_undisturbed(ledger):
 def test_a_content_that_was_never_read_and_is_there_again_gets_its_next_run(ledger, state):
     run_id = received(ledger)
     advanced(ledger, run_id, state)
-    assert ledger.record([document()])[0].hint is None, "the same drop told twice"
     (again,) = ledger.record([document(last_modified=LATER)])
     assert (again.new, again.hint) == (True, State.RECEIVED)
     assert again.run_id == f"{document().id}-2"
     assert events(ledger, again.run_id) == ["received again"]
+
+
+def test_a_superseded_drop_that_is_told_twice_gets_no_further_run(ledger):
+    advanced(ledger, received(ledger), State.SUPERSEDED)
+    assert ledger.record([document()])[0].hint is None
+
+
+def test_what_was_gone_is_looked_for_again_however_it_is_told_of(ledger):
+    advanced(ledger, received(ledger), State.REMOVED)
+    assert ledger.record([document()])[0].hint is State.RECEIVED, "it may have been dropped again within the second"
 
 
 def test_a_superseded_content_that_returns_within_the_second_gets_its_next_run(ledger):
