@@ -5,6 +5,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ from tests.fault_points.scenarios import Scenario
 from tests.fault_points.servers import running_servers
 
 JOBS_A_CORE = 5
+_TERMINATED = 128 + signal.SIGTERM
 _LIVES_OF_A_SAMPLE = 3
 _ALWAYS = ("sync", "async")
 # Nobody pulls the plug here: what a killed process wrote is kept by the kernel, and a disk would only be waited for.
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     wanted = [SCENARIOS[name] for name in options.scenario or _all_or_some(options)]
     postgres, queues = (any(getattr(each, what) for each in wanted) for what in ("on_postgres", "has_queue"))
     began = time.monotonic()
+    # Who is told to end stops its servers first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     with (
         tempfile.TemporaryDirectory(prefix="headrace-fault-points-", dir=_roomy_folder()) as folder,
         running_servers(Path(folder) / "servers", with_postgres=postgres, with_queues=queues) as servers,
@@ -86,6 +90,8 @@ class _Proof:
         if self._options.list:
             sys.stdout.writelines(f"{scenario.name} {passing}\n" for scenario, passing in chosen)
             return 0
+        sys.stdout.write(f"{len(chosen)} cases, after {time.monotonic() - self._began:.0f} s.\n")
+        sys.stdout.flush()
         played = self._play(chosen)
         everything = not self._options.scenario and self._options.sample is None
         killed = {(case.kill_at.step, case.kill_at.point) for case in played if case.killed and case.kill_at}
@@ -123,7 +129,7 @@ class _Proof:
                 self._keep(case)
             case.world.clear()
             if self._options.verbose or case.failures:
-                sys.stdout.write(f"{'FAILED' if case.failures else 'ok'} {case.name} {case.recovery_seconds}\n")
+                sys.stdout.write(f"{'FAILED' if case.failures else 'ok'} {case.name} {case.failures[:3] or ''}\n")
                 sys.stdout.flush()
         return played
 

@@ -21,11 +21,11 @@ def pairs(trace: Iterable[Passing]) -> set[Pair]:
 
 
 def thorough(trace: Sequence[Passing]) -> Iterator[Passing]:
-    """The first and the last passing of every point in every step; of what comes by the clock the first."""
+    """The first passing of every point in every step, and the last of all but what reads or comes by the clock."""
     last = {(passing.step, passing.point): passing.number for passing in trace}
     for (step, point), number in last.items():
         yield Passing(step, point, 1)
-        if number > 1 and step not in _BY_THE_CLOCK:
+        if number > 1 and step not in _BY_THE_CLOCK and not point.startswith(_READS):
             yield Passing(step, point, number)
 
 

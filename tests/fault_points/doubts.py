@@ -1,16 +1,20 @@
 """Lives with a request of which nobody knows at first whether it was taken."""
 
+from collections.abc import Callable
+
 import httpx
 
 from headrace.document import SubmissionKey
 from headrace.providers.nanonets.envelope import seal
-from headrace.states import State
+from headrace.states import END_STATES, Reason, State
 from tests.fault_points import person
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.world import World
 from tests.pdfs import make_pdf
 from tests.simulator.process import API_KEY
+from workers.cli.exits import Exit
 
+_PERSON = frozenset({"person"})
 _SETTLING = frozenset({"settle", "submit"})
 
 
@@ -59,11 +63,38 @@ def _taken_over_once(world: World) -> None:
         person.take_over(world)
 
 
-def _resend(world: World) -> None:
-    person.until(lambda: person.is_out(world, State.HELD, State.EXPORTED), "the run was neither held nor exported")
+def _cut_and_not_listed(world: World) -> None:
+    _taken_and_cut(world)
+    world.order(do="answer", status=500, on="window", times=1000)
+
+
+def _settle_by_hand(*choice: str) -> Callable[[World], None]:
+    """What a person does who makes this choice once the run is held."""
+
+    def act(world: World) -> None:
+        person.until(lambda: person.is_out(world, *END_STATES), "the run has not ended")
+        if person.is_out(world, State.HELD):
+            person.headrace(world, "resolve", *choice, "--yes", may_end_with=(Exit.OK, Exit.FAILED))
+
+    return act
+
+
+def _adopt_by_hand(world: World) -> None:
+    """A person looks the job up in the provider's own pages, and has it used."""
+    person.until(lambda: _is_in_doubt(world) or person.is_out(world, State.EXPORTED), "the run came into no doubt")
+    for key, entry in world.bill().items():
+        if _is_in_doubt(world) and key.startswith(f"{world.runs()[0].document.id}-"):
+            choice = (key, "--adopt", entry["jobs"][0], "--yes")
+            person.headrace(world, "resolve", *choice, may_end_with=(Exit.OK, Exit.FAILED))
+
+
+def _is_in_doubt(world: World) -> bool:
     run = person.run_of(world)
-    if run is not None and run.state is State.HELD:
-        person.headrace(world, "resolve", "resend", "--document", run.document.url, "--yes")
+    return run is not None and run.reason is Reason.IN_DOUBT
+
+
+def _is_settled(world: World) -> bool:
+    return person.is_out(world, State.EXPORTED, State.FAILED)
 
 
 SCENARIOS = (
@@ -76,12 +107,40 @@ SCENARIOS = (
         "resubmit",
         "nobody can tell, and the route has it sent again",
         _not_taken,
-        focus=_SETTLING,
+        focus=frozenset({"settle"}),
         echoed=False,
         route_options={"on_doubt": "resubmit"},
         may_end_as=("sync", "cut"),
     ),
     Scenario("held", "nobody can tell, and a person is to decide", _not_taken, echoed=False, may_stay_open=True),
+    Scenario(
+        "resend",
+        "nobody can tell, and a person has it sent again",
+        _not_taken,
+        act=_settle_by_hand("--resend"),
+        also=_is_settled,
+        echoed=False,
+        focus=_PERSON,
+        may_end_as=("sync", "cut"),
+    ),
+    Scenario(
+        "give-up",
+        "nobody can tell, and a person lets it go",
+        _not_taken,
+        act=_settle_by_hand("--give-up"),
+        also=_is_settled,
+        echoed=False,
+        focus=_PERSON,
+    ),
+    Scenario(
+        "adopt",
+        "the list cannot be had, and a person knows the job",
+        _cut_and_not_listed,
+        act=_adopt_by_hand,
+        also=_is_settled,
+        focus=_PERSON,
+        may_end_as=("sync", "cut"),
+    ),
     Scenario("taken-twice", "two requests were taken under one key", _taken_twice),
     Scenario("slow", "the answer takes longer than a lease is renewed", _slow, may_end_as=("cut",)),
     Scenario(
@@ -89,7 +148,6 @@ SCENARIOS = (
         "a worker sleeps past its lease and wakes after another one took its run",
         _sleeping,
         meanwhile=_taken_over_once,
-        focus=_SETTLING,
         may_end_as=("sync", "cut"),
     ),
 )

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import create_engine, update
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from headrace.ledger.records import Run
@@ -62,24 +62,20 @@ def is_out(world: World, *states: State, number: int = 1) -> bool:
 
 def hurry(world: World, state: State, *reasons: Reason | None) -> None:
     """Have what waits be due now: nobody has to sit through a pause of half a minute."""
-    engine = create_engine(world.settings.require("ledger_url"))
     waits = (runs.c.state == state) & runs.c.lease_until.is_(None)
     if reasons:
         waits &= runs.c.reason.in_([reason for reason in reasons if reason is not None])
     now = datetime.now(UTC)
-    with engine.begin() as connection:
+    with world.database.begin() as connection:
         connection.execute(update(runs).where(waits, runs.c.due_at > now + timedelta(seconds=1)).values(due_at=now))
-    engine.dispose()
 
 
 def take_over(world: World) -> None:
     """Let the lease of who is submitting run out now, as if it had slept for long: another one takes the run up."""
-    engine = create_engine(world.settings.require("ledger_url"))
     now = datetime.now(UTC)
     held = (runs.c.state == State.ADMITTED) & runs.c.lease_until.is_not(None) & (runs.c.token == _token(world))
-    with engine.begin() as connection:
+    with world.database.begin() as connection:
         connection.execute(update(runs).where(held).values(lease_until=now, due_at=now))
-    engine.dispose()
 
 
 def _token(world: World) -> int:

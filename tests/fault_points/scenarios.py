@@ -56,4 +56,5 @@ class Scenario:
     def has_ended(self, world: World) -> bool:
         """Whether nothing is left to do."""
         runs = world.runs()
-        return len(runs) >= self.runs and all(run.published for run in runs) and self.also(world)
+        are_out = len(runs) >= self.runs and all(run.published for run in runs)
+        return are_out and not world.open_poll_groups() and self.also(world)
