@@ -215,7 +215,9 @@ class SubmissionNotes:
             nonlocal alert
             if there is None:
                 return None
-            told, alert = _with_job(there, note, job, at)
+            told, amiss = _with_job(there, note, job, at)
+            # Where the store took it and its answer was lost, the next try finds the job there already.
+            alert = amiss or alert
             return told
 
         try:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headrace.document import Document, SubmissionKey
-from headrace.errors import StorageUnavailable
+from headrace.errors import PreconditionFailed, StorageUnavailable
 from headrace.ledger.records import Run, Submission
 from headrace.routing import Lane, Route
 from headrace.states import Mode, Reason, State, SubmissionState
@@ -154,6 +154,15 @@ def test_the_alert_is_told_to_whoever_notes_the_second_job_and_once(notes):
     assert notes.accepted(PRIVATE, attempt(1), "job-1", NOW) is None
 
 
+def test_the_alert_is_told_although_the_store_answered_a_write_that_it_took_with_a_refusal(store, notes):
+    notes.fence(PRIVATE, attempt(1))
+    notes.accepted(PRIVATE, attempt(1), "job-1", NOW)
+    alert = SubmissionNotes(WritesThenFails(store, PreconditionFailed)).accepted(PRIVATE, attempt(1), "job-2", NOW)
+    assert alert is not None
+    assert "Two jobs under one key" in alert
+    assert notes.read(PRIVATE, str(KEY)).others == ("job-2",)
+
+
 def outcome(note, **more):
     return note.model_copy(update=more)
 
@@ -266,17 +275,18 @@ def test_of_racing_attempts_exactly_one_may_send(notes):
 
 
 class WritesThenFails:
-    """A store whose first write is done and not answered."""
+    """A store whose first write is done and not answered; or was tried again by the client, and then refused."""
 
-    def __init__(self, store: InMemoryStore) -> None:
+    def __init__(self, store: InMemoryStore, error: type[Exception] = StorageUnavailable) -> None:
         self._inner = store
+        self._error = error
         self._failed = False
 
     def put(self, *args, **kwargs) -> str:
         etag = self._inner.put(*args, **kwargs)
         if not self._failed:
             self._failed = True
-            raise StorageUnavailable("The answer was lost.")
+            raise self._error("The answer was lost.")
         return etag
 
     def __getattr__(self, name):
