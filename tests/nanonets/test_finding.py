@@ -137,8 +137,9 @@ def test_a_live_record_has_its_name_elsewhere():
     assert isinstance(found(page(original_file_name=None, input=OURS.name)), Unknown)
 
 
-def test_a_file_without_key_and_name_might_be_any():
-    assert isinstance(found(page(original_file_name="")), Unknown)
+@pytest.mark.parametrize("name", ["", 7, ["else.pdf"], {"name": "else.pdf"}, True])
+def test_a_file_without_key_and_name_might_be_any(name):
+    assert isinstance(found(page(original_file_name=name)), Unknown)
 
 
 def test_what_went_out_without_a_name_might_be_any_file_without_a_key():

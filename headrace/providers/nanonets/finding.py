@@ -92,9 +92,10 @@ class _Search:
         self._keyless = True
         self._mentioned |= self._documents.intersection(_DOCUMENT_ID.findall(metadata))
         # Stored pages have the first of these, live ones the second.
-        names = [record[name] for name in ("original_file_name", "input") if record.get(name)]
+        told = [record.get(name) for name in ("original_file_name", "input")]
+        names = [name for name in told if isinstance(name, str) and name]
         self._nameless = self._nameless or not names
-        comparable = {_comparable(name) for name in names if isinstance(name, str)}
+        comparable = {_comparable(name) for name in names}
         self._seen_names |= self._names & comparable
 
 
