@@ -68,25 +68,29 @@ class Found:
 class Progress:
     """How far a scan has come: all up to `cursor` was dealt with.
 
-    `orders` are those in which the store may list, the likely one first. Without any, what is gone is not found.
+    Behind it, what the ledger has was asked for up to `asked`, in the order of the keys' bytes: so much may be gone
+    at one place of the listing that it takes several sittings. `orders` are those in which the store may list, the
+    likely one first. Without any, what is gone is not found.
     """
 
     cursor: str = ""
     found: Found = Found()
     orders: tuple[str, ...] = tuple(_ORDERS)
     finished: bool = False
+    asked: str = ""
 
     @classmethod
     def read(cls, cursor: str, facts: Mapping[str, Any], *, finished: bool = False) -> Self:
         """What `facts` gave, as it was kept."""
         found = Found(**{name: int(facts.get(name, 0)) for name in vars(Found())})
         kept = facts.get("orders", list(_ORDERS))
-        return cls(cursor, found, tuple(order for order in kept if order in _ORDERS), finished)
+        orders = tuple(order for order in kept if order in _ORDERS)
+        return cls(cursor, found, orders, finished, facts.get("asked", ""))
 
     @property
     def facts(self) -> dict[str, Any]:
         """What is kept beside the cursor: JSON's values."""
-        return {**vars(self.found), "orders": list(self.orders)}
+        return {**vars(self.found), "orders": list(self.orders), "asked": self.asked}
 
     def anew(self) -> Self:
         """The beginning of the next scan; it is told of the order that this one has learnt."""
@@ -95,7 +99,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Step:
-    """A page that was dealt with: how far the scan has come with it, and what was recorded."""
+    """A page that was dealt with, or a piece of it: how far the scan has come with it, and what was recorded."""
 
     progress: Progress
     recorded: tuple[Recorded, ...] = ()
@@ -130,7 +134,7 @@ class Scan:
         self._takes = takes
 
     def steps(self, progress: Progress) -> Iterator[Step]:
-        """Go on from there, a page at a time, to the end.
+        """Go on from there, a page at a time, to the end; where much of the ledger lies at one page, in pieces.
 
         Whoever stops after a step, or dies, goes on from the last progress that was kept: what was dealt with twice
         is the same as once. Raises StorageUnavailable, StorageRefused, ObjectNotFound (no such bucket) and
@@ -158,12 +162,15 @@ class Scan:
             page.count(requests=1, listed=len(heads), no_documents=len(heads) - len(keepable))
             until = keepable[-1].key if keepable else progress.cursor
             if keepable:
-                self._compare(page, keepable, self._spans(progress, until))
-            progress = replace(progress, cursor=until, found=progress.found.plus(page.found))
+                for progress in self._compared(progress, page, keepable, self._spans(progress, until)):  # noqa: B020
+                    yield Step(progress)
+            progress = replace(progress, cursor=until, asked="", found=progress.found.plus(page.found))
             yield Step(progress, tuple(page.recorded))
         page = _Page()
-        self._compare(page, [], self._spans(progress, None))
-        yield Step(replace(progress, found=progress.found.plus(page.found), finished=True), tuple(page.recorded))
+        for progress in self._compared(progress, page, [], self._spans(progress, None)):  # noqa: B020
+            yield Step(progress)
+        found = progress.found.plus(page.found)
+        yield Step(replace(progress, found=found, asked="", finished=True), tuple(page.recorded))
 
     def _orders(self, progress: Progress, heads: Sequence[ObjectHead]) -> tuple[str, ...]:
         """Those of the orders that are possible in which this page comes, behind the cursor."""
@@ -185,7 +192,10 @@ class Scan:
         between = _ORDERS[progress.orders[0]][1]
         return within(between(progress.cursor, until), below(self._prefix))
 
-    def _compare(self, page: _Page, heads: Sequence[ObjectHead], spans: Sequence[Span] | None) -> None:
+    def _compared(
+        self, progress: Progress, page: _Page, heads: Sequence[ObjectHead], spans: Sequence[Span] | None
+    ) -> Iterator[Progress]:
+        """Compare a page with what the ledger has there; how far that came, after each piece of the ledger's."""
         listed = {}
         for head in heads:
             document = self._document(head)
@@ -198,12 +208,15 @@ class Scan:
         else:
             unknown = dict(listed)
             missing = []
-            for lying in self._lying(spans):
-                self._mark_gone(page, [one for one in lying if one.key not in listed and one.gone_at is None])
+            for lying in self._lying(spans, progress.asked):
+                gone = self._mark_gone([one for one in lying if one.key not in listed and one.gone_at is None])
                 for one in lying:
                     there = unknown.pop(one.key, None)
                     if there is not None and _is_news(there, one):
                         missing.append(there)
+                progress = replace(progress, found=progress.found.plus(gone), asked=lying[-1].key)
+                yield progress
+            # What was compared in an earlier sitting is among them: recording it again changes nothing.
             missing += unknown.values()
         if missing:
             page.record(self._ledger.record(missing))
@@ -214,11 +227,11 @@ class Scan:
         document = Document(self._bucket, head.key, head.etag, size=head.size, last_modified=head.last_modified)
         return document if document.is_keepable else None
 
-    def _lying(self, spans: Sequence[Span]) -> Iterator[list[Lying]]:
-        """What the ledger has there, piece by piece."""
+    def _lying(self, spans: Sequence[Span], asked: str) -> Iterator[list[Lying]]:
+        """What the ledger has there behind `asked`, piece by piece, in the order of the bytes, as the spans are."""
         for span in spans:
-            start = span.start
-            while True:
+            start = max(span.start, f"{asked}\x01") if asked else span.start
+            while span.stop is None or start < span.stop:
                 lying = self._ledger.lying(self._bucket, start, span.stop, MOST_LYING)
                 if lying:
                     yield lying
@@ -226,16 +239,15 @@ class Scan:
                     break
                 start = f"{lying[-1].key}\x01"
 
-    def _mark_gone(self, page: _Page, unlisted: Sequence[Lying]) -> None:
+    def _mark_gone(self, unlisted: Sequence[Lying]) -> Found:
         """Ask for each object that was not listed, and mark those that are not there."""
         asked = [one for one in unlisted if not one.key.endswith("/") and self._takes(one.key)]
         if not asked:
-            return
+            return Found()
         with ThreadPoolExecutor(HEADS_AT_ONCE, thread_name_prefix="scan-head") as pool:
             there = list(pool.map(self._is_there, asked))
         missing = [one for one, is_there in zip(asked, there, strict=True) if is_there is False]
-        page.count(heads=len(asked), unconfirmed=there.count(None))
-        page.count(gone=self._ledger.mark_gone(missing))
+        return Found(heads=len(asked), unconfirmed=there.count(None), gone=self._ledger.mark_gone(missing))
 
     def _is_there(self, one: Lying) -> bool | None:
         """Whether something lies under the key; None where the store does not say."""

@@ -97,6 +97,35 @@ def test_a_scan_that_is_broken_off_anywhere_goes_on_and_finds_the_same(order, le
     assert lie(ledger) == set(keys) - set(removed)
 
 
+@EVERY_ORDER
+@pytest.mark.parametrize("refused", [False, True], ids=["gone", "not told of"])
+def test_much_that_is_not_listed_at_one_place_is_asked_for_in_several_sittings(order, refused, ledger):
+    keys = keys_of(2200)
+    store = ListingStore(keys, order)
+    told(store, ledger, keys)
+    removed = keys[1:-1]
+    store.remove(*removed)
+    gone = frozenset(removed)
+
+    def refuse(call, key):
+        if refused and call == "head" and key in gone:
+            raise StorageRefused("No.")
+
+    store.before = refuse
+    progress, sittings = Progress(orders=("bytes",) if order is by_bytes else ("folders",)), 0
+    while not progress.finished:
+        before = progress.found.heads
+        step = next(scan_of(store, ledger).steps(progress))
+        progress = Progress.read(step.progress.cursor, step.progress.facts, finished=step.progress.finished)
+        assert progress.found.heads - before <= 1000
+        sittings += 1
+        assert sittings < 20, "it does not end"
+    asked = (progress.found.unconfirmed, progress.found.gone)
+    assert asked == ((len(removed), 0) if refused else (0, len(removed)))
+    assert progress.found.heads == len(removed), "nothing is asked for twice"
+    assert progress.found.listed == 2
+
+
 def test_a_whole_folder_that_was_removed_is_found_on_a_store_that_lists_by_folders(ledger):
     keys = keys_of(2500)
     store = ListingStore(keys, by_folders)
