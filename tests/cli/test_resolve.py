@@ -51,7 +51,7 @@ def test_without_a_choice_it_shows_what_is_in_doubt_since_when_and_until_when(he
     assert re.search(r"waiting \(in_doubt, until \d\d:\d\d\)", result.stdout)
     assert "The provider was not asked yet." in result.stdout
     assert "The provider cannot say." in result.stdout
-    assert "1 request will be settled without you" in result.stdout
+    assert "1 request will be settled without you where the provider tells; else held for you." in result.stdout
     assert "1 request held: nothing happens until you say" in result.stdout
     assert (run_of(headrace, waiting).state, run_of(headrace, held).state) == (State.WAITING, State.HELD)
 

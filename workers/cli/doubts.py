@@ -133,7 +133,7 @@ def tell_doubts(doubts: "Sequence[Doubtful]") -> None:
     states = Counter(doubt.run.state for doubt in doubts)
     held, waiting = states[State.HELD], len(doubts) - states[State.HELD]
     if waiting:
-        say(f"{several(waiting, 'request')} will be settled without you, as soon as the provider tells.")
+        say(f"{several(waiting, 'request')} will be settled without you where the provider tells; else held for you.")
     if held:
         say(f"{several(held, 'request')} held: nothing happens until you say --adopt, --resend or --give-up.")
 

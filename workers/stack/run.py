@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +13,7 @@ from config.routes import RouteTable, check_secrets, load_routes
 from config.settings import Settings, environment, load_settings
 from headrace.clock import Clock, SystemClock
 from headrace.document import Document
+from headrace.errors import ForeignLedger
 from headrace.faults import fault_point
 from headrace.storage import Location
 from tasks.services import Services
@@ -20,9 +22,9 @@ from workers.logging import configure_logging
 from workers.stack import processes_file
 from workers.stack.drops import drop_samples, lying_documents, sample_files
 from workers.stack.environment import Plan, Secrets, plan, simulated_routes, told_of_simulation, write_down
-from workers.stack.errors import StopAsked, disk_full
+from workers.stack.errors import StackError, StopAsked, disk_full
 from workers.stack.folder import DataFolder
-from workers.stack.onlooker import Onlooker
+from workers.stack.onlooker import LOOK_SECONDS, Onlooker
 from workers.stack.own_routes import SAMPLES, models_toml, read_rules, routes_toml
 from workers.stack.ports import refuse_taken
 from workers.stack.processes import BEAT, LISTENER, WORKERS, simulator
@@ -136,7 +138,13 @@ class _Session:
         started_at = self.clock.now()
         self.say(f"Starting under {self.folder.path} …")
         supervisor.start(up_to=sum(server is not None for server in (planned.valkey, planned.s3)))
-        _prepare(services, planned)
+        try:
+            _prepare(services, planned)
+        except ForeignLedger as error:
+            # Where the store is not our own, a rebuild can reach it without us.
+            if once or planned.s3 is None:
+                raise
+            self._keep_servers(supervisor, error)
         supervisor.start()
         documents = self._documents(services, planned)
         self.say(f"Up. {len(documents)} documents are looked after; logs are in {self.folder.path / 'logs'}.")
@@ -149,6 +157,18 @@ class _Session:
             return ENDED if ended else NOT_ENDED
         onlooker.stay_up()
         return ENDED
+
+    def _keep_servers(self, supervisor: Supervisor, refused: ForeignLedger) -> NoReturn:
+        """Keep the servers alone up until an end is asked for: a rebuild needs the store, and no worker."""
+        self.say(str(refused))
+        self.say(
+            "Only the servers are up, and nothing is processed. Run `headrace rebuild` in a second terminal; "
+            "once it is done, Ctrl-C here and start again."
+        )
+        while True:
+            self.stop.wait(LOOK_SECONDS)
+            if supervisor.trouble is not None:
+                raise StackError(supervisor.trouble)
 
     def _documents(self, services: Services, planned: Plan) -> list[Document]:
         if planned.own_routes:
