@@ -11,6 +11,8 @@ from headrace.providers import Absent, Finding, Found, Job, Unknown
 
 LEAST_PAUSE = timedelta(seconds=1)
 LONGEST_UNREACHABLE = timedelta(hours=24)
+# What nobody asked for that day, since we were away ourselves, is asked for about as long as `settle` all the same.
+LEAST_UNREACHABLE = 6
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, 
         case Unaskable(detail=detail):
             return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, doubt.absent_at)
         case Unreachable(detail=detail):
-            if is_time and looked_at >= doubt.doubted_at + LONGEST_UNREACHABLE:
+            is_long = looked_at >= doubt.doubted_at + LONGEST_UNREACHABLE and doubt.looks >= LEAST_UNREACHABLE
+            if is_time and is_long:
                 return Unsettled(f"it could not be asked for a day: {detail}")
             return _look_again(doubt, looked_at, settle, doubt.absent_at)
 

@@ -1,5 +1,6 @@
 """When the provider is asked for a request in doubt, and what its answers allow."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,8 +65,18 @@ def test_what_cannot_be_told_is_unsettled_at_the_deadline_and_no_sooner(look):
 
 def test_a_provider_that_is_away_is_asked_for_a_day():
     day = timedelta(hours=24)
-    assert isinstance(decided(NEVER_LOOKED, Unreachable("away"), SENT + day - SECOND), LookAgain)
-    assert isinstance(decided(NEVER_LOOKED, Unreachable("away"), SENT + day), Unsettled)
+    asked_often = replace(NEVER_LOOKED, looks=100)
+    assert isinstance(decided(asked_often, Unreachable("away"), SENT + day - SECOND), LookAgain)
+    assert isinstance(decided(asked_often, Unreachable("away"), SENT + day), Unsettled)
+
+
+def test_a_provider_that_nobody_asked_for_days_is_not_given_up_at_the_first_look():
+    doubt, at = NEVER_LOOKED, SENT + timedelta(days=3)
+    began = at
+    while isinstance(decision := decided(doubt, Unreachable("away"), at), LookAgain):
+        doubt, at = replace(doubt, looks=doubt.looks + 1), decision.at
+    assert isinstance(decision, Unsettled)
+    assert SETTLE <= at - began <= 2 * SETTLE
 
 
 def looks_of(look, *, settle=SETTLE, send=timedelta(seconds=120)):
