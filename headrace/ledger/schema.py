@@ -206,6 +206,7 @@ submissions = _table(
     Column("absent_at", Moment),  # the first of them that came to its end without it
     Column("updated_at", Moment, nullable=False),
     Index(None, "state", "look_at"),
+    Index(None, "job"),
 )
 
 

@@ -25,6 +25,7 @@ def upgrade() -> None:
     op.add_column("submissions", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("submissions", sa.Column("absent_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_submissions_state_look_at", "submissions", ["state", "look_at"])
+    op.create_index("ix_submissions_job", "submissions", ["job"])
     op.create_table(
         "echoes",
         sa.Column("provider", sa.Text(), nullable=False),
