@@ -1,11 +1,11 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.cli.output import as_json, in_cell, in_words, say_table, shown
+from workers.cli.output import as_json, in_cell, in_words, say_table, shown, with_until
 
 
 @settings(max_examples=200)
@@ -50,3 +50,16 @@ def test_a_cell_shows_a_value_plainly(value, cell):
 )
 def test_durations_are_in_words(seconds, words):
     assert in_words(timedelta(seconds=seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [
+        (None, "in_doubt"),
+        (datetime(2026, 11, 20, 23, 59, tzinfo=UTC), "in_doubt, until 23:59 UTC"),
+        (datetime(2026, 11, 21, 0, 10, tzinfo=UTC), "in_doubt, until 2026-11-21 00:10 UTC"),
+        (datetime(2026, 11, 21, 0, 10, tzinfo=timezone(timedelta(hours=2))), "in_doubt, until 22:10 UTC"),
+    ],
+)
+def test_until_when_doubt_lasts_has_its_date_where_that_is_not_today(until, words):
+    assert with_until("in_doubt", until, datetime(2026, 11, 20, 23, 50, tzinfo=UTC)) == words

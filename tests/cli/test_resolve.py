@@ -48,7 +48,7 @@ def test_without_a_choice_it_shows_what_is_in_doubt_since_when_and_until_when(he
         (line,) = [line for line in result.stdout.splitlines() if str(key) in line]
         assert f"s3://inbox/{address}" in line
         assert "nanonets/nanonets/samples" in line
-    assert re.search(r"waiting \(in_doubt, until \d\d:\d\d\)", result.stdout)
+    assert re.search(r"waiting \(in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC\)", result.stdout)
     assert "The provider was not asked yet." in result.stdout
     assert "The provider cannot say." in result.stdout
     assert "1 request will be settled without you where the provider tells; else held for you." in result.stdout
@@ -269,9 +269,9 @@ def test_a_file_with_a_wrong_line_is_refused_as_a_whole(headrace, lines, why):
 def test_status_shows_until_when_doubt_lasts(headrace):
     key = headrace.doubt(A)
     counts = headrace("status").stdout
-    assert re.search(r"waiting +in_doubt, until \d\d:\d\d +nanonets", counts)
-    assert re.search(r"Run 1: waiting \(in_doubt, until \d\d:\d\d\)", headrace("status", key.document).stdout)
-    assert re.search(r"in_doubt, until \d\d:\d\d", headrace("status", "--state", "waiting").stdout)
+    assert re.search(r"waiting +in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC +nanonets", counts)
+    assert re.search(r"Run 1: waiting \(in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC\)", headrace("status", key.document).stdout)
+    assert re.search(r"in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC", headrace("status", "--state", "waiting").stdout)
     (count,) = json.loads(headrace("status", "--json").stdout)["counts"]
     assert count["until"] is not None
 

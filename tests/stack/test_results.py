@@ -95,18 +95,18 @@ def test_no_key_is_copied_outside_of_its_folder(store, tmp_path):
 
 
 def test_a_document_is_dropped_until_the_ledger_has_it():
-    assert Seen.of(DOCUMENT, None).line.endswith(": dropped")
+    assert Seen.of(DOCUMENT, None, NOW).line.endswith(": dropped")
 
 
 def test_a_document_has_ended_once_its_manifest_is_published():
-    assert not Seen.of(DOCUMENT, run(State.PREDICTED)).has_ended
-    assert not Seen.of(DOCUMENT, run(State.EXPORTED)).has_ended
+    assert not Seen.of(DOCUMENT, run(State.PREDICTED), NOW).has_ended
+    assert not Seen.of(DOCUMENT, run(State.EXPORTED), NOW).has_ended
     for state in (State.EXPORTED, State.FAILED, State.HELD, State.SUPERSEDED):
-        assert Seen.of(DOCUMENT, run(state, published=True)).has_ended
+        assert Seen.of(DOCUMENT, run(state, published=True), NOW).has_ended
 
 
 def test_a_hostile_key_is_shown_as_what_it_is():
-    seen = Seen.of(DOCUMENT, run(State.FAILED, reason=Reason.ENCRYPTED, route="local", pages=2, mode=Mode.SYNC))
+    seen = Seen.of(DOCUMENT, run(State.FAILED, reason=Reason.ENCRYPTED, route="local", pages=2, mode=Mode.SYNC), NOW)
     out = console()
     out.print(table_of([seen]))
     Lines(out).show([seen], {})
@@ -120,6 +120,6 @@ def test_lines_say_what_changed_and_nothing_twice():
     out = console()
     lines = Lines(out)
     for state in (State.RECEIVED, State.RECEIVED, State.EXPORTED, State.EXPORTED):
-        lines.show([Seen.of(DOCUMENT, run(state))], {"valkey": 1})
+        lines.show([Seen.of(DOCUMENT, run(state), NOW)], {"valkey": 1})
     states = [line.rpartition(" ")[2] for line in out.file.getvalue().splitlines()]
     assert states == ["received", "time)", "exported"]

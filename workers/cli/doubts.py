@@ -3,10 +3,12 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from headrace.clock import SystemClock
 from headrace.document import SubmissionKey
 from headrace.states import Reason, State, SubmissionState
 from workers.cli.facts import facts_of_run, facts_of_submission
@@ -128,7 +130,7 @@ def tell_doubts(doubts: "Sequence[Doubtful]") -> None:
         return
     say_table(
         ("address", "submission", "route", "lane", "state", "since (UTC)", "why", "told so far"),
-        [_row(doubt) for doubt in doubts],
+        [_row(doubt, SystemClock().now()) for doubt in doubts],
     )
     states = Counter(doubt.run.state for doubt in doubts)
     held, waiting = states[State.HELD], len(doubts) - states[State.HELD]
@@ -138,9 +140,9 @@ def tell_doubts(doubts: "Sequence[Doubtful]") -> None:
         say(f"{several(held, 'request')} held: nothing happens until you say --adopt, --resend or --give-up.")
 
 
-def _row(doubt: "Doubtful") -> tuple[object, ...]:
+def _row(doubt: "Doubtful", now: datetime) -> tuple[object, ...]:
     request, run = doubt.submission, doubt.run
-    state = f"{run.state} ({with_until(run.reason, run.in_doubt_until)})"
+    state = f"{run.state} ({with_until(run.reason, run.in_doubt_until, now)})"
     since = request.doubted_at
     return (run.document.url, str(request.key), run.route, request.lane, state, since, request.reason, told(doubt))
 

@@ -1,5 +1,6 @@
 """One document's whole history: its runs, what was paid, each step, and where its files are."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workers.cli.facts import facts_of_document, facts_of_entry, facts_of_run, facts_of_submission
@@ -23,8 +24,8 @@ def documents_meant(ledger: "Ledger", document_id: str | None, place: Place | No
     return [] if found is None else [found]
 
 
-def tell_documents(ledger: "Ledger", documents: "list[Document]", *, json: bool) -> None:
-    """Each document with all its runs, the oldest first."""
+def tell_documents(ledger: "Ledger", documents: "list[Document]", now: datetime, *, json: bool) -> None:
+    """Each document with all its runs as they are `now`, the oldest first."""
     from headrace.ledger.records import RunFilter
 
     stories = []
@@ -43,7 +44,7 @@ def tell_documents(ledger: "Ledger", documents: "list[Document]", *, json: bool)
         if document.object_id in gone:
             say(f"Nothing lies there any more, as was found at {in_cell(gone[document.object_id])} UTC.")
         for run in runs:
-            _tell_run(ledger, run, [entry for entry in entries if entry.run_id == run.id])
+            _tell_run(ledger, run, [entry for entry in entries if entry.run_id == run.id], now)
 
 
 def files_of(ledger: "Ledger", run: "Run") -> dict[str, str]:
@@ -92,11 +93,11 @@ def _tell_document(document: "Document", runs: "list[Run]") -> None:
     say(f"document {document.id}, eTag {shown(document.etag)}{size}, {several(len(runs), 'run')}")
 
 
-def _tell_run(ledger: "Ledger", run: "Run", entries: "list[HistoryEntry]") -> None:
+def _tell_run(ledger: "Ledger", run: "Run", entries: "list[HistoryEntry]", now: datetime) -> None:
     from headrace.explanations import explain
 
     say()
-    reason = "" if run.reason is None else f" ({with_until(run.reason, run.in_doubt_until)})"
+    reason = "" if run.reason is None else f" ({with_until(run.reason, run.in_doubt_until, now)})"
     say(f"Run {run.number}: {run.state}{reason}{_how_long(run)}")
     if run.reason is not None:
         explanation = explain(run.reason)

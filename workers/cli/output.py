@@ -68,9 +68,12 @@ def in_cell(value: object) -> str:
             return shown(str(value))
 
 
-def with_until(reason: object, until: datetime | None) -> str:
-    """A reason, and until when it is one: in_doubt, until 12:31 (UTC, as all times are)."""
-    return in_cell(reason) if until is None else f"{in_cell(reason)}, until {until.astimezone(UTC):%H:%M}"
+def with_until(reason: object, until: datetime | None, now: datetime) -> str:
+    """A reason, and until when it is one: in_doubt, until 12:31 UTC; with the date where that is another day."""
+    if until is None:
+        return in_cell(reason)
+    until, today = until.astimezone(UTC), now.astimezone(UTC).date()
+    return f"{in_cell(reason)}, until {until:{'%H:%M' if until.date() == today else '%Y-%m-%d %H:%M'}} UTC"
 
 
 def in_words(duration: timedelta) -> str:

@@ -1,6 +1,7 @@
 """`headrace status`: how many runs are where and why, which ones, and one document's whole history."""
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,27 +59,25 @@ def status(
     Without arguments it counts by state and reason; with options it lists runs; with one document it tells all of it.
     """
     services = session_of(context).services
-    ledger = services.ledger
+    ledger, now = services.ledger, services.clock.now()
     if which is not None:
-        _one(ledger, which, json=json)
+        _one(ledger, which, now, json=json)
         return
-    chosen = run_filter(
-        services.clock.now(), state=state, reason=reason, route=route, prefix=prefix, since=since, batch=batch
-    )
+    chosen = run_filter(now, state=state, reason=reason, route=route, prefix=prefix, since=since, batch=batch)
     if any(value is not None for value in (state, reason, route, prefix, since, batch)):
-        _list(ledger, chosen, limit, json=json)
+        _list(ledger, chosen, limit, now, json=json)
     else:
-        _count(ledger, chosen, json=json)
+        _count(ledger, chosen, now, json=json)
 
 
-def _count(ledger: "Ledger", chosen: "RunFilter", *, json: bool) -> None:
+def _count(ledger: "Ledger", chosen: "RunFilter", now: datetime, *, json: bool) -> None:
     counts = ledger.counts(chosen)
     parked = ledger.parked_count()
     if json:
         say_json({"counts": [vars(count) for count in counts], "parked_messages": parked})
         return
     if counts:
-        _tell_counts(counts)
+        _tell_counts(counts, now)
     else:
         say("No document has been recorded yet.")
     if parked:
@@ -86,10 +85,10 @@ def _count(ledger: "Ledger", chosen: "RunFilter", *, json: bool) -> None:
         say(f"{several(parked, 'message')} of the queues {are} parked: `headrace events parked` says why.")
 
 
-def _tell_counts(counts: "list[Count]") -> None:
+def _tell_counts(counts: "list[Count]", now: datetime) -> None:
     say_table(
         ("state", "reason", "route", "runs", "pages", "cost"),
-        [(c.state, with_until(c.reason, c.until), c.route, c.runs, c.pages, c.cost) for c in counts],
+        [(c.state, with_until(c.reason, c.until, now), c.route, c.runs, c.pages, c.cost) for c in counts],
     )
     _explain({count.reason for count in counts})
     say(_sum_of(counts))
@@ -101,7 +100,7 @@ def _sum_of(counts: "list[Count]") -> str:
     return f"{several(runs, 'document')}, {several(pages, 'page')}."
 
 
-def _list(ledger: "Ledger", chosen: "RunFilter", limit: int, *, json: bool) -> None:
+def _list(ledger: "Ledger", chosen: "RunFilter", limit: int, now: datetime, *, json: bool) -> None:
     from workers.cli.facts import facts_of_run
 
     # One more than is shown tells whether there is more.
@@ -114,15 +113,15 @@ def _list(ledger: "Ledger", chosen: "RunFilter", limit: int, *, json: bool) -> N
     if not runs:
         say("No run matches.")
         return
-    say_table(("document", "address", "state", "reason", "route", "pages", "updated"), [_row(run) for run in runs])
+    say_table(("document", "address", "state", "reason", "route", "pages", "updated"), [_row(run, now) for run in runs])
     _explain({run.reason for run in runs})
     if more:
         say(f"These are the newest {limit}; --limit shows more.")
 
 
-def _row(run: "Run") -> tuple[object, ...]:
+def _row(run: "Run", now: datetime) -> tuple[object, ...]:
     document = run.document
-    reason = with_until(run.reason, run.in_doubt_until)
+    reason = with_until(run.reason, run.in_doubt_until, now)
     return (document.id, document.url, run.state, reason, run.route, run.pages, run.updated_at)
 
 
@@ -138,7 +137,7 @@ def _explain(reasons: "set[object]") -> None:
         say()
 
 
-def _one(ledger: "Ledger", which: str, *, json: bool) -> None:
+def _one(ledger: "Ledger", which: str, now: datetime, *, json: bool) -> None:
     identified = _ID.fullmatch(which)
     if identified is None and "://" not in which:
         raise typer.BadParameter(f"{which!r} is neither s3://bucket/key nor a document's id of 32 hex digits.")
@@ -148,4 +147,4 @@ def _one(ledger: "Ledger", which: str, *, json: bool) -> None:
         note(f"headrace: the ledger knows nothing of {shown(which)}.")
         note("`headrace ingest` takes an object in; `headrace status --prefix` lists what is below a prefix.")
         raise typer.Exit(Exit.FAILED)
-    tell_documents(ledger, found, json=json)
+    tell_documents(ledger, found, now, json=json)

@@ -61,10 +61,10 @@ class Onlooker:
         """
         deadline = self.clock.monotonic() + LONGEST_RUN.total_seconds()
         with progress_on(self.console) as progress:
-            seen = [Seen.of(document, None) for document in documents]
+            seen = [Seen.of(document, None, self.clock.now()) for document in documents]
             while self.clock.monotonic() < deadline:
                 try:
-                    seen = [Seen.of(document, self.services.ledger.latest_run(document.id)) for document in documents]
+                    seen = [self._seen(document) for document in documents]
                 except LedgerUnavailable as error:
                     log.warning("ledger is away", error=str(error))
                 progress.show(seen, self.supervisor.restarts())
@@ -87,6 +87,9 @@ class Onlooker:
         first = first_pause(timedelta(seconds=self.services.settings.settle_seconds))
         early = max(EARLY_LOOKS * first, LEAST_PATIENCE)
         return one.in_doubt_since is not None and self.clock.now() - one.in_doubt_since > early
+
+    def _seen(self, document: Document) -> Seen:
+        return Seen.of(document, self.services.ledger.latest_run(document.id), self.clock.now())
 
     def _tell_of_doubt(self, seen: Sequence[Seen], *, staying: bool) -> None:
         further = "it is settled then" if staying else "the next start settles it then"
@@ -148,7 +151,8 @@ class Onlooker:
             self._refuse_failing(patient=True)
             try:
                 runs = self.services.ledger.runs(RunFilter(since=since), limit=MOST_SHOWN)
-                progress.show([Seen.of(run.document, run) for run in reversed(runs)], self.supervisor.restarts())
+                now = self.clock.now()
+                progress.show([Seen.of(run.document, run, now) for run in reversed(runs)], self.supervisor.restarts())
                 if self.clock.monotonic() >= next_copy:
                     self._copy()
                     next_copy = self.clock.monotonic() + COPY_SECONDS

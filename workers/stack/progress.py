@@ -36,12 +36,12 @@ class Seen:
     """When it began to wait for its doubt to end, if it does."""
 
     @classmethod
-    def of(cls, document: Document, run: Run | None) -> Self:
-        """What to show of a document; `run` is None until the listener has recorded it."""
+    def of(cls, document: Document, run: Run | None, now: datetime) -> Self:
+        """What to show of a document `now`; `run` is None until the listener has recorded it."""
         place = shown(document.key)
         if run is None:
             return cls(place, "", "", "", "dropped", "", has_ended=False)
-        reason = f" ({with_until(run.reason, run.in_doubt_until)})" if run.reason is not None else ""
+        reason = f" ({with_until(run.reason, run.in_doubt_until, now)})" if run.reason is not None else ""
         return cls(
             place,
             "" if run.pages is None else str(run.pages),
