@@ -9,7 +9,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
@@ -26,7 +27,7 @@ from tests.fault_points.servers import running_servers
 
 JOBS_A_CORE = 5
 _TERMINATED = 128 + signal.SIGTERM
-_LIVES_OF_A_SAMPLE = 3
+_LIVES_OF_A_SAMPLE = 1
 _ALWAYS = ("sync", "async")
 # Nobody pulls the plug here: what a killed process wrote is kept by the kernel, and a disk would only be waited for.
 _IN_MEMORY = Path("/dev/shm")
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     with (
         tempfile.TemporaryDirectory(prefix="headrace-fault-points-", dir=_roomy_folder()) as folder,
+        _temporary_files_in(folder),
         running_servers(Path(folder) / "servers", with_postgres=postgres, with_queues=queues) as servers,
         ground(servers, Path(folder)) as made,
     ):
@@ -50,6 +52,19 @@ def main(arguments: Sequence[str]) -> int:
         gc.freeze()
         director = Director(made, Path(folder) / "cases", options.jobs, options.seed)
         return _Proof(director, wanted, options, began).run()
+
+
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """Have what is started in the block put its temporary files there."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop("TMPDIR")
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 def _all_or_some(options: argparse.Namespace) -> list[str]:
@@ -120,7 +135,7 @@ class _Proof:
     def _play(self, chosen: list[tuple[Scenario, Passing]]) -> list[Case]:
         # The order in which they are played is the seed's, so that a sample is one of all of them.
         Random(self._options.seed).shuffle(chosen)
-        until = None if self._options.sample is None else self._began + self._options.sample
+        until = None if self._options.sample is None else time.monotonic() + self._options.sample
         played = []
         for case in self._director.play([self._director.case(*one) for one in chosen], until):
             case.failures += self._failures(case)
@@ -159,7 +174,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--scenario", action="append", choices=SCENARIOS, help="only this life; repeatable")
     add("--point", action="append", help="only at passings like this (step:point#number, * for anything); repeatable")
-    add("--sample", type=float, metavar="SECONDS", help="begin no case after so many seconds")
+    add("--sample", type=float, metavar="SECONDS", help="a few lives only, and no case begun after so many seconds")
     add("--jobs", type=int, default=JOBS_A_CORE * (os.cpu_count() or 1), help="processes at once (%(default)s)")
     add("--seed", type=int, default=1, help="another order, and other moments of restart (%(default)s)")
     add("--list", action="store_true", help="only say which cases there are")

@@ -1,7 +1,9 @@
 """Lives that end in other ways than most, or on a way of their own."""
 
 import json
+from contextlib import suppress
 
+from headrace.errors import ObjectNotFound
 from headrace.states import Reason, State
 from tests.fault_points import person
 from tests.fault_points.scenarios import Scenario
@@ -72,9 +74,11 @@ def _remove_foreign_marker(world: World) -> None:
     handed_back = any(
         entry.event == "handed back" for run in world.runs() for entry in world.services.ledger.history(run.document.id)
     )
-    store = world.services.store
-    if handed_back and b'"another"' in store.read(PRIVATE, _marker(world)):
-        store.delete(PRIVATE, _marker(world))
+    if handed_back:
+        store = world.services.store
+        with suppress(ObjectNotFound):
+            if b'"another"' in store.read(PRIVATE, _marker(world)):
+                store.delete(PRIVATE, _marker(world))
         world.services.marker  # noqa: B018  whoever starts sets the place up
     _hurry(world)
 

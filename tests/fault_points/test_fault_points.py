@@ -12,12 +12,13 @@ from tests.fault_points.judgement import differences
 from tests.fault_points.passings import Passing
 
 ROOT = Path(__file__).parents[2]
-SAMPLE_SECONDS = "14"
+SAMPLE_SECONDS = "6"
 
 
+@pytest.mark.timeout(400)  # half a minute on a quiet machine
 def test_a_sample_of_all_cases_holds():
     command = [sys.executable, "-m", "tests.fault_points", "--sample", SAMPLE_SECONDS]
-    played = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    played = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=390)
     assert played.returncode == 0, played.stdout + played.stderr
     assert "All of it holds." in played.stdout
 

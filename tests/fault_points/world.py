@@ -216,7 +216,7 @@ class World:
     def bill(self) -> dict[str, dict]:
         """What the API billed, by submission key: of all cases, for it does not know them apart."""
         address = self.ground.servers.simulator_url.replace("/api/v2", "/simulator/bill")
-        return httpx.get(address, trust_env=False, timeout=20).raise_for_status().json()["submissions"]
+        return httpx.get(address, trust_env=False, timeout=60).raise_for_status().json()["submissions"]
 
     @property
     def servers(self) -> Servers:
