@@ -7,6 +7,7 @@ import pytest
 from config.settings import load_settings
 from headrace.errors import HeadraceError
 from tests.acceptance.stack import Stack, wait_until
+from workers.cli.exits import Exit
 from workers.factory import build_services
 
 ROUTES = """
@@ -45,6 +46,11 @@ def test_its_servers_stay_up_for_a_rebuild(tmp_path):
         assert ended(process) == 0, stack.told()
     for file in (stack.data / "ledger").iterdir():
         file.unlink()
+
+    refused = stack.headrace("run", "--once")
+    assert refused.returncode == Exit.CONFIGURATION, refused.stderr
+    assert "start `headrace run` without --once" in refused.stderr
+    assert stack.left_running() == []
 
     with stack.running() as process:
         wait_until(lambda: "Only the servers are up" in stack.told(), 120)

@@ -36,6 +36,12 @@ PIPE_WIDTH = 160
 
 ENDED, NOT_ENDED, INTERRUPTED = 0, 1, 130
 
+_REBUILD_HERE = (
+    "A rebuild reads the store of this stack, which stops with it: start `headrace run` without --once, which keeps "
+    "the servers up and no worker. Run `headrace rebuild` in a second terminal; once it is done, Ctrl-C the first, and "
+    "start `headrace run --once` again."
+)
+
 
 def run(once: bool, environ: Mapping[str, str] | None = None, console: Console | None = None) -> int:
     """Start everything, show what becomes of the documents, and stop everything in order.
@@ -142,8 +148,10 @@ class _Session:
             _prepare(services, planned)
         except ForeignLedger as error:
             # Where the store is not our own, a rebuild can reach it without us.
-            if once or planned.s3 is None:
+            if planned.s3 is None:
                 raise
+            if once:
+                raise ForeignLedger(f"{error} {_REBUILD_HERE}") from error
             self._keep_servers(supervisor, error)
         supervisor.start()
         documents = self._documents(services, planned)
@@ -162,8 +170,8 @@ class _Session:
         """Keep the servers alone up until an end is asked for: a rebuild needs the store, and no worker."""
         self.say(str(refused))
         self.say(
-            "Only the servers are up, and nothing is processed. Run `headrace rebuild` in a second terminal; "
-            "once it is done, Ctrl-C here and start again."
+            "Only the servers are up: no worker runs, and nothing is processed. Run `headrace rebuild` in a second "
+            "terminal; once it is done, Ctrl-C here and start again."
         )
         while True:
             self.stop.wait(LOOK_SECONDS)
