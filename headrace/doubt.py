@@ -112,13 +112,28 @@ def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, 
             return SendAgain()
         case Unknown(detail=detail):
             return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, None)
-        case Unaskable(detail=detail):
-            return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, doubt.absent_at)
-        case Unreachable(detail=detail):
+        case Unreachable(detail=detail) | Unaskable(detail=detail):
+            # Who may mend a key sleeps at night: what is refused is given as long as what is away.
             is_long = looked_at >= doubt.doubted_at + LONGEST_UNREACHABLE and doubt.looks >= LEAST_UNREACHABLE
             if is_time and is_long:
                 return Unsettled(f"it could not be asked for a day: {detail}")
             return _look_again(doubt, looked_at, settle, doubt.absent_at)
+
+
+def said(look: Look) -> str:
+    """What a look that settled nothing told, for people."""
+    match look:
+        case Unknown(detail=detail):
+            return f"The provider cannot say yet whether it took the document: {detail.rstrip('.')}."
+        case Unreachable(detail=detail):
+            return f"The provider cannot be asked for now: {detail.rstrip('.')}."
+        case Unaskable(detail=detail):
+            return (
+                f"The provider cannot be asked before somebody mends this: {detail.rstrip('.')}. "
+                "It is asked again by itself for a day, and at once by `headrace resolve --ask`."
+            )
+        case _:
+            return "The provider's list, which may lag, does not have it so far."
 
 
 def _look_again(doubt: Doubt, looked_at: datetime, settle: timedelta, absent_at: datetime | None) -> LookAgain:

@@ -130,7 +130,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.IN_DOUBT: Explanation(
         "Whether the provider took the document is not known: "
         "it is asked while this waits, and held where it cannot tell.",
-        "Waiting, nothing is to be done; once held, look for it at the provider, and decide with `headrace resolve`.",
+        "Waiting, mend what its detail names, if anything; "
+        "once held, look for it at the provider, and decide with `headrace resolve`.",
     ),
     Reason.SERVER_ERROR: Explanation(
         "The provider answered with a fault of its own (5xx); it may have taken the document.",

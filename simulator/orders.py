@@ -25,8 +25,9 @@ class Order(BaseModel):
     `answer`: this status with this body. `cut`: close the connection without an answer. `slow`:
     wait first. `fail`, `blank`: the prediction fails, or finds nothing, on all pages or on some
     (numbers from 1). `approve`: somebody corrects and approves the file. `vary`: its answers take
-    these of the variants. `lag`: windows have the file only so much later. `omit`: a window lacks the
-    files of this name; the newer half of all, where none is given. `break`: a window ends before its end.
+    these of the variants, as those of a submit that is `cut` may. `lag`: windows have the file only so much
+    later. `omit`: a window lacks the files of this name; the newer half of all, where none is given.
+    `break`: a window ends before its end.
     `billed` says whether an uploaded document is taken, and billed, before the fault shows.
     """
 
@@ -50,8 +51,10 @@ class Order(BaseModel):
             raise ValueError(f'"{self.do}" is ordered for the submit of the document that it is about')
         if self.do in _FOR_WINDOWS and self.on != "window":
             raise ValueError(f'"{self.do}" is ordered for a window: add "on": "window"')
-        if (self.do == "vary") != bool(self.variants):
-            raise ValueError('"vary" comes with "variants", and they with it')
+        if self.do == "vary" and not self.variants:
+            raise ValueError('"vary" comes with "variants"')
+        if self.variants and (self.do not in {"vary", "cut"} or self.on != "submit"):
+            raise ValueError('"variants" come with "vary", or with the "cut" of a submit')
         Variants.model_validate(self.variants)
         return self
 

@@ -6,6 +6,7 @@ run twice, or meet another one, or the worker that sent the request: what was no
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -57,6 +58,8 @@ class Ending(StrEnum):
     """A person left it at that: the run failed."""
     HELD = "held"
     """Nobody can tell: a person decides."""
+    ASKED_AGAIN = "asked again"
+    """It still is in doubt: the provider is asked at once."""
     NOT_IN_DOUBT = "not in doubt"
     """It was not in doubt (any more), so nothing was done."""
 
@@ -136,6 +139,16 @@ class Case:
         """Let a person decide."""
         run = self.services.ledger.hold_doubt(self.request, detail)
         return self._told(Ending.HELD, run, detail)
+
+    def ask_again(self, until: datetime, *, by: str) -> Settled:
+        """Have the provider asked at once; it can be decided at `until` at the earliest."""
+        detail = f"The provider is asked again. {by} said so."
+        run = self.services.ledger.ask_again(self.request, until, detail)
+        if run is None:
+            return self.not_in_doubt()
+        log.info("doubt asked for again", submission=str(self.request.key))
+        self.services.hints.settle(self.request.lane)
+        return Settled(self.request.key, Ending.ASKED_AGAIN, run, detail)
 
     def not_in_doubt(self) -> Settled:
         """What is told where the doubt does not stand any more."""

@@ -33,7 +33,7 @@ from tasks.maintenance import LEASE, holder
 from tasks.services import Services
 from tasks.step import repeated
 
-__all__ = ["Ending", "Settled", "adopt", "give_up", "resend", "settle", "settle_alone", "settle_lane"]
+__all__ = ["Ending", "Settled", "adopt", "ask_again", "give_up", "resend", "settle", "settle_alone", "settle_lane"]
 
 log = structlog.get_logger()
 
@@ -174,6 +174,22 @@ def give_up(services: Services, key: SubmissionKey, by: str) -> Settled:
     return case.by_what_is_stored() or case.abandon(Reason.GIVEN_UP, by=by)
 
 
+def ask_again(services: Services, key: SubmissionKey, by: str) -> Settled:
+    """Have the provider asked at once, for what is held too: what kept it from telling may be mended. Nothing is paid.
+
+    It is asked for about as long as a provider is that is away, and held again after that. Else as `adopt`.
+    """
+    case = _case(services, key)
+    if case.request.state is not SubmissionState.IN_DOUBT:
+        return case.not_in_doubt()
+    until = max(rules.deadline(_send_before(case), _settle_time(services)), services.clock.now())
+    return case.by_what_is_stored() or case.ask_again(until, by=by)
+
+
+def _send_before(case: Case) -> datetime:
+    return max(case.request.send_before, case.note.send_before)
+
+
 def _case(services: Services, key: SubmissionKey) -> Case:
     found = services.ledger.request(key)
     if found is None:
@@ -262,19 +278,20 @@ class _Round:
         """Do what the rules allow after this look."""
         request, settle = case.request, _settle_time(self.services)
         known = rules.Doubt(
-            send_before=max(request.send_before, case.note.send_before),
+            send_before=_send_before(case),
             doubted_at=request.doubted_at or look.at,
             looks=request.looks,
             absent_at=request.absent_at,
         )
-        match rules.decide(known, look.of(request.key), look.at, settle, echoed=look.echoed):
+        told = look.of(request.key)
+        match rules.decide(known, told, look.at, settle, echoed=look.echoed):
             case rules.Take(job=job, others=others):
                 self.settled.append(case.adopt(job.id, *(other.id for other in others)))
             case rules.SendAgain():
                 self.settled.append(case.send_again())
             case rules.LookAgain(at=at, absent_at=absent_at):
                 until = max(rules.deadline(known.send_before, settle), at)
-                self.later.append(LookedFor(request, at, until, absent_at))
+                self.later.append(LookedFor(request, at, until, absent_at, detail=rules.said(told)))
             case rules.Unsettled(detail=detail):
                 self.settled.append(self._unsettled(case, detail))
 
@@ -283,7 +300,8 @@ class _Round:
         if case.route.on_doubt == "resubmit" and case.request.key.n == 1:
             return case.abandon(Reason.IN_DOUBT, by="The route")
         return case.hold(
-            f"The provider cannot say whether it took the document: {detail}. `headrace resolve` settles it."
+            f"The provider cannot say whether it took the document: {detail.rstrip('.')}. "
+            "Where that is mended, `headrace resolve --ask` asks it again, for nothing; else a person settles it there."
         )
 
     def _come_back(self, request: Submission) -> None:

@@ -6,6 +6,7 @@ settler and a worker that comes back, one is heard and the other told so.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select, tuple_, update
@@ -57,7 +58,10 @@ class Doubts(Database):
             tx.execute(update(submissions).where(ours).values(deliveries=submissions.c.deliveries + 1))
 
     def note_looks(self, looks: Sequence[LookedFor]) -> None:
-        """Note that these requests were asked for, and when each is next; those whose doubt ended are left alone."""
+        """Note that these requests were asked for, and when each is next.
+
+        Those whose doubt ended are left alone, and those that a person had asked for meanwhile: they are due.
+        """
         with self._transaction("note_looks") as tx:
             now = self._clock.now()
             for look in looks:
@@ -67,11 +71,12 @@ class Doubts(Database):
                     "absent_at": look.absent_at,
                 }
                 asked["deliveries"] = 0
-                same = _same_doubt(look.submission)
+                same = _same_look(look.submission)
                 if tx.execute(update(submissions).where(same).values({**asked, "updated_at": now})).rowcount == 1:
                     waiting = (runs.c.state == State.WAITING) & (runs.c.reason == Reason.IN_DOUBT)
                     ours = (runs.c.id == look.submission.run_id) & waiting
-                    tx.execute(update(runs).where(ours).values(due_at=look.until))
+                    told = {"detail": look.detail} if look.detail else {}
+                    tx.execute(update(runs).where(ours).values(due_at=look.until, **told))
 
     def end_doubt(self, doubt: Submission, change: SubmissionChange, to: Advance, said: str) -> Run | None:
         """End this doubt: write what became of the request, and move its run on; the run as it is then.
@@ -91,9 +96,12 @@ class Doubts(Database):
             return read_run(tx, run.id)
 
     def hold_doubt(self, doubt: Submission, detail: str) -> Run | None:
-        """Let a person decide: the run is held, and nobody asks any more; None as in `end_doubt`."""
+        """Let a person decide: the run is held, and nobody asks any more.
+
+        None as in `end_doubt`, and where another look was made, or asked for, since the doubt was read.
+        """
         with self._transaction("hold_doubt") as tx:
-            run = _doubted_run(tx, doubt)
+            run = _doubted_run(tx, doubt, _same_look(doubt))
             if run is None:
                 return None
             now = self._clock.now()
@@ -101,6 +109,23 @@ class Doubts(Database):
             tx.execute(update(submissions).where(submissions.c.key == str(doubt.key)).values(values))
             if (run.state, run.reason) == (State.WAITING, Reason.IN_DOUBT):
                 move(tx, run, Advance(State.HELD, Reason.IN_DOUBT, detail), now, step=_STEP, token=run.token + 1)
+            return read_run(tx, run.id)
+
+    def ask_again(self, doubt: Submission, until: datetime, detail: str) -> Run | None:
+        """Have the provider asked at once, and as often as if it never was; a run that is held for it waits again.
+
+        `until` is when it can be decided at the earliest, `detail` says who wants it. None as in `end_doubt`.
+        """
+        with self._transaction("ask_again") as tx:
+            run = _doubted_run(tx, doubt)
+            if run is None:
+                return None
+            now = self._clock.now()
+            values = {"look_at": now, "looks": 0, "deliveries": 0, "updated_at": now}
+            tx.execute(update(submissions).where(submissions.c.key == str(doubt.key)).values(values))
+            if (run.state, run.reason) == (State.HELD, Reason.IN_DOUBT):
+                to = Advance(State.WAITING, Reason.IN_DOUBT, detail, due_at=until)
+                move(tx, run, to, now, step=_STEP, token=run.token + 1)
             return read_run(tx, run.id)
 
     def reopen_doubt(self, key: SubmissionKey) -> Hint | None:
@@ -148,10 +173,16 @@ def _same_doubt(doubt: Submission) -> ColumnElement[bool]:
     )
 
 
-def _doubted_run(tx: Connection, doubt: Submission) -> Run | None:
-    """The request's run, locked; None where the doubt does not stand any more."""
+def _same_look(doubt: Submission) -> ColumnElement[bool]:
+    """That it is still in the same doubt, and that its next look is still the one that was due when it was read."""
+    return _same_doubt(doubt) & submissions.c.look_at.is_not_distinct_from(doubt.look_at)
+
+
+def _doubted_run(tx: Connection, doubt: Submission, same: ColumnElement[bool] | None = None) -> Run | None:
+    """The request's run, locked; None where the doubt (or what is given for it) does not stand any more."""
     run = read_run(tx, doubt.run_id, locked=True)
-    stands = tx.execute(select(submissions.c.key).where(_same_doubt(doubt))).one_or_none() is not None
+    stands_as_read = _same_doubt(doubt) if same is None else same
+    stands = tx.execute(select(submissions.c.key).where(stands_as_read)).one_or_none() is not None
     return run if stands else None
 
 

@@ -133,7 +133,7 @@ class Doubtful:
 class LookedFor:
     """What comes of asking for a request in doubt: it is asked for again `at`, and decided at `until` at the earliest.
 
-    `counts` is False where nobody came to ask.
+    `detail` is what the provider told, for people. `counts` is False where nobody came to ask; then it says nothing.
     """
 
     submission: Submission
@@ -141,6 +141,7 @@ class LookedFor:
     until: datetime
     absent_at: datetime | None
     counts: bool = True
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from headrace.document import Document, SubmissionKey
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
 from headrace.ledger.records import Advance, Hint, Run, SubmissionChange
-from headrace.routing import choose_route
+from headrace.routing import Lane, choose_route
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectStore
 from headrace.storage.answers import Answers
@@ -56,9 +56,14 @@ class WrittenHints:
     """Takes tasks.hints.Hints' place: keeps what would have been published."""
 
     given: list[Hint] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
 
     def hint(self, run_id: str, state: State, provider: str | None = None) -> bool:
         self.given.append(Hint(run_id, state, provider))
+        return True
+
+    def settle(self, lane: Lane) -> bool:
+        self.lanes.append(lane)
         return True
 
     def hint_all(self, hints: Sequence[Hint]) -> None:

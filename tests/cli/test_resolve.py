@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from headrace.clock import SystemClock
 from headrace.document import SubmissionKey
+from headrace.ledger.records import LookedFor
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from headrace.storage.notes import Note, SubmissionNotes
@@ -49,7 +51,7 @@ def test_without_a_choice_it_shows_what_is_in_doubt_since_when_and_until_when(he
         assert f"s3://inbox/{address}" in line
         assert "nanonets/nanonets/samples" in line
     assert re.search(r"waiting \(in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC\)", result.stdout)
-    assert "The provider was not asked yet." in result.stdout
+    assert "The provider is to be asked." in result.stdout
     assert "The provider cannot say." in result.stdout
     assert "1 request will be settled without you where the provider tells; else held for you." in result.stdout
     assert "1 request held: nothing happens until you say" in result.stdout
@@ -124,6 +126,27 @@ def test_many_are_adopted_from_a_file(headrace):
         (str(second), "adopted"),
     ]
     assert [request_of(headrace, key).job for key in (first, second)] == ["job-1", "job-2"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_the_provider_is_asked_again_without_a_question_since_it_costs_nothing(headrace, held):
+    key = headrace.doubt(A, held=held)
+    result = headrace("resolve", "--ask")
+    assert result.exit_code == 0, result.output
+    assert f"s3://inbox/{A}: asked again." in result.stdout
+    run, request = run_of(headrace, key), request_of(headrace, key)
+    assert (run.state, run.reason) == (State.WAITING, Reason.IN_DOUBT)
+    assert (request.state, request.looks) == (SubmissionState.IN_DOUBT, 0)
+    assert request.look_at <= SystemClock().now()
+    assert headrace.hints.lanes == [request.lane]
+
+
+def test_what_keeps_the_provider_from_being_asked_is_shown(headrace):
+    key = headrace.doubt(A)
+    now = SystemClock().now()
+    headrace.ledger.note_looks([LookedFor(request_of(headrace, key), now, now, None, detail="The key is refused.")])
+    assert "Asked 1 time. The key is refused." in headrace("resolve").stdout
+    assert "The key is refused." in headrace("status", key.document).stdout
 
 
 def test_what_is_sent_again_is_priced_and_goes_out_under_the_next_key(headrace):
@@ -270,7 +293,9 @@ def test_status_shows_until_when_doubt_lasts(headrace):
     key = headrace.doubt(A)
     counts = headrace("status").stdout
     assert re.search(r"waiting +in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC +nanonets", counts)
-    assert re.search(r"Run 1: waiting \(in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC\)", headrace("status", key.document).stdout)
+    assert re.search(
+        r"Run 1: waiting \(in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC\)", headrace("status", key.document).stdout
+    )
     assert re.search(r"in_doubt, until (?:[-\d]{10} )?\d\d:\d\d UTC", headrace("status", "--state", "waiting").stdout)
     (count,) = json.loads(headrace("status", "--json").stdout)["counts"]
     assert count["until"] is not None

@@ -57,17 +57,24 @@ def test_absences_on_end_count_from_the_first():
     assert decided(ABSENT_LONG_AGO, Unknown("blank"), BY - SECOND).absent_at is None
 
 
-@pytest.mark.parametrize("look", [Unknown("why"), Unaskable("why")])
-def test_what_cannot_be_told_is_unsettled_at_the_deadline_and_no_sooner(look):
-    assert isinstance(decided(NEVER_LOOKED, look, BY - SECOND), LookAgain)
-    assert decided(NEVER_LOOKED, look, BY) == Unsettled("why")
+def test_what_cannot_be_told_is_unsettled_at_the_deadline_and_no_sooner():
+    assert isinstance(decided(NEVER_LOOKED, Unknown("why"), BY - SECOND), LookAgain)
+    assert decided(NEVER_LOOKED, Unknown("why"), BY) == Unsettled("why")
 
 
-def test_a_provider_that_is_away_is_asked_for_a_day():
+@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused")])
+def test_a_provider_that_is_away_or_refuses_us_is_asked_for_a_day(look):
     day = timedelta(hours=24)
     asked_often = replace(NEVER_LOOKED, looks=100)
-    assert isinstance(decided(asked_often, Unreachable("away"), SENT + day - SECOND), LookAgain)
-    assert isinstance(decided(asked_often, Unreachable("away"), SENT + day), Unsettled)
+    assert isinstance(decided(asked_often, look, SENT + day - SECOND), LookAgain)
+    assert isinstance(decided(asked_often, look, SENT + day), Unsettled)
+
+
+def test_what_somebody_must_mend_is_said_with_how_to_go_on():
+    told = rules.said(Unaskable("Nanonets refused the API key."))
+    assert "Nanonets refused the API key. It is asked again by itself" in told
+    assert "headrace resolve --ask" in told
+    assert "headrace resolve" not in rules.said(Unreachable("It is away."))
 
 
 def test_a_provider_that_nobody_asked_for_days_is_not_given_up_at_the_first_look():
@@ -110,8 +117,9 @@ def test_what_is_absent_is_decided_in_time_whatever_the_settings(settle, send):
     assert len(times) < 150
 
 
-def test_a_provider_that_is_away_is_asked_every_quarter_of_an_hour():
-    times, decision = looks_of(Unreachable("away"))
+@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused")])
+def test_a_provider_that_is_away_or_refuses_us_is_asked_every_quarter_of_an_hour(look):
+    times, decision = looks_of(look)
     assert isinstance(decision, Unsettled)
     assert len(times) < 110
     assert times[-1] - times[-2] == SETTLE

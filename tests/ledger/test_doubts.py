@@ -137,6 +137,28 @@ def test_a_held_run_is_not_looked_for_and_can_still_be_settled(ledger, clock):
 
 
 @pytest.mark.parametrize("held", [False, True])
+def test_what_a_person_has_asked_for_again_is_due_at_once_and_older_looks_count_no_more(ledger, clock, held):
+    key = doubted(ledger, clock)
+    seen, until = request(ledger, key), clock.now() + timedelta(seconds=2000)
+    ledger.note_looks([LookedFor(seen, clock.now() + timedelta(seconds=900), until, None, detail="refused")])
+    assert run_of(ledger, key).detail == "refused"
+    if held:
+        ledger.hold_doubt(request(ledger, key), "unknown")
+    before = request(ledger, key)
+    clock.pass_(timedelta(seconds=60))
+    run = ledger.ask_again(seen, until, "ada said so")
+    assert (run.state, run.reason) == (State.WAITING, Reason.IN_DOUBT)
+    assert (run.due_at, run.published) == (until, False)
+    assert [due.submission.key for due in ledger.due_doubts(LANE)] == [key]
+    assert (request(ledger, key).looks, request(ledger, key).deliveries) == (0, 0)
+    assert ledger.hold_doubt(before, "unknown") is None
+    ledger.note_looks([LookedFor(before, clock.now() + timedelta(seconds=900), until, None)])
+    assert request(ledger, key).look_at == clock.now()
+    ledger.end_doubt(seen, taken(key), Advance(State.ADMITTED), "found")
+    assert ledger.ask_again(seen, until, "ada said so") is None
+
+
+@pytest.mark.parametrize("held", [False, True])
 def test_a_worker_that_comes_back_reopens_doubt_once(ledger, clock, held):
     key = doubted(ledger, clock)
     if held:

@@ -21,7 +21,7 @@ from headrace.ledger.records import RunFilter
 from headrace.providers import Absent, Found, Job, Listing, Refused, Unknown
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
-from tasks.settling import Ending, adopt, give_up, resend, settle_lane
+from tasks.settling import Ending, adopt, ask_again, give_up, resend, settle_lane
 from tests.pdfs import make_pdf
 from tests.tasks.conftest import PAID
 from tests.tasks.scripted import ScriptedProvider, accepted, answer
@@ -129,7 +129,6 @@ def test_one_listing_tells_of_all_keys_of_a_lane(world, provider):
     [
         (Listed(unknown=True), "a file without a key"),
         (Listed(echoed=False), "never seen to tell a key of ours"),
-        (Listed(error=PredictionRejected("The key is refused (401).", Reason.KEY_REFUSED)), "refused (401)"),
     ],
 )
 def test_what_nobody_can_tell_is_held_at_the_deadline_and_says_why(world, provider, listed, said):
@@ -172,23 +171,46 @@ def test_a_provider_that_is_away_is_asked_until_it_answers(world, provider):
     assert world.state(run) is State.EXPORTED
 
 
-def test_a_provider_that_is_away_for_a_day_leaves_it_to_a_person(world, provider):
-    run = in_doubt(world, provider, listed=Listed(error=ProviderUnavailable("It is away.")))
-    world.wait_out_doubt(seconds=90_000, steps=25)
-    assert world.state(run) is State.HELD
+REFUSED = PredictionRejected("Nanonets refused the API key (401).", Reason.KEY_REFUSED)
+OUT_OF_CREDIT = PredictionRejected("Nanonets says that the calls are used up (402).", Reason.QUOTA_USED_UP)
+NO_KEY = ConfigurationError("There is no API key for the account main.")
 
 
-def test_a_lane_whose_account_has_no_key_any_more_is_held_with_the_reason(world, provider):
-    run = in_doubt(world, provider)
-
-    def no_key(lane):
-        raise ConfigurationError("There is no API key for the account main.")
-
-    world.provider = no_key
+@pytest.mark.parametrize("error", [REFUSED, OUT_OF_CREDIT, NO_KEY])
+def test_a_provider_that_refuses_to_be_asked_is_asked_until_somebody_has_mended_it(world, provider, error):
+    listed = Listed({1: ["job-7"]}, error=error)
+    run = in_doubt(world, provider, listed=listed)
+    provider.polls.append(answer(job="job-7"))
+    world.wait_out_doubt(seconds=72_000, steps=20)
+    waiting = world.ledger.run(run)
+    assert (waiting.state, waiting.reason) == (State.WAITING, Reason.IN_DOUBT)
+    assert str(error) in waiting.detail
+    assert len(listed.asked) <= 20
+    listed.error = None
     world.wait_out_doubt()
+    assert world.state(run) is State.EXPORTED
+    assert keys_sent(provider) == [1]
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable("It is away."), REFUSED])
+def test_a_provider_that_cannot_be_asked_for_a_day_leaves_it_to_a_person(world, provider, error):
+    run = in_doubt(world, provider, listed=Listed(error=error))
+    world.wait_out_doubt(seconds=90_000, steps=25)
     held = world.ledger.run(run)
     assert (held.state, held.reason) == (State.HELD, Reason.IN_DOUBT)
-    assert "no API key" in held.detail
+    assert str(error).rstrip(".") in held.detail
+    assert "headrace resolve --ask" in held.detail
+    assert ".." not in held.detail
+
+
+def test_the_reason_for_which_it_cannot_be_asked_goes_once_it_can(world, provider):
+    listed = Listed(error=REFUSED)
+    run = in_doubt(world, provider, listed=listed)
+    world.wait_out_doubt(seconds=60, steps=2)
+    assert "401" in world.ledger.run(run).detail
+    listed.error = None
+    world.wait_out_doubt(seconds=120, steps=2)
+    assert "401" not in world.ledger.run(run).detail
 
 
 def test_a_fault_of_ours_in_looking_ends_no_doubt(world, provider):
@@ -608,6 +630,66 @@ def test_what_a_person_gives_up_fails_and_only_a_person_sends_it_again(world, pr
     world.deliver_all()
     assert world.state(run) is State.EXPORTED
     assert keys_sent(provider) == [1, 2]
+
+
+def test_what_is_held_is_asked_for_again_at_once_where_a_person_says_so(world, provider):
+    listed = Listed({1: ["job-7"]}, error=REFUSED)
+    run = in_doubt(world, provider, listed=listed)
+    world.wait_out_doubt(seconds=90_000, steps=25)
+    assert world.state(run) is State.HELD
+    listed.error, provider.polls = None, deque([answer(job="job-7")])
+    settled = ask_again(world, request_of(world, run).key, by="ada")
+    assert (settled.ending, settled.run.state, settled.run.reason) == (
+        Ending.ASKED_AGAIN, State.WAITING, Reason.IN_DOUBT,
+    )  # fmt: skip
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert keys_sent(provider) == [1]
+    assert "ada" in " ".join(entry.detail for entry in world.ledger.history(settled.run.document.id))
+
+
+def test_what_is_asked_for_again_and_still_cannot_be_told_is_held_again(world, provider, doubted):
+    run, key = doubted
+    provider.find = listed = Listed(error=REFUSED)
+    world.clock.pass_(timedelta(days=2))
+    ask_again(world, key, by="ada")
+    world.deliver_all()
+    assert world.state(run) is State.WAITING
+    world.wait_out_doubt(seconds=1800, steps=30)
+    assert world.state(run) is State.HELD
+    assert 6 <= len(listed.asked) <= 10
+
+
+def test_what_is_asked_for_again_is_sent_again_where_it_certainly_was_not_taken(world, provider):
+    run, key = held(world, provider)
+    provider.find = Listed()
+    ask_again(world, key, by="ada")
+    world.wait_out_doubt(seconds=240, steps=4)
+    assert keys_sent(provider) == [1]  # one listing without it is not enough
+    world.wait_out_doubt(seconds=240, steps=4)
+    assert world.state(run) is State.EXPORTED
+    assert keys_sent(provider) == [1, 1]
+
+
+def test_a_settler_that_looked_before_a_person_asked_does_not_hold_what_was_asked_for(world, provider):
+    run = in_doubt(world, provider)
+    key, unknown = request_of(world, run).key, Listed(unknown=True)
+
+    def find(*args, **more):
+        ask_again(world, key, by="ada")
+        return unknown(*args, **more)
+
+    world.clock.pass_(timedelta(seconds=1100))
+    provider.find = find
+    settle_lane(world, request_of(world, run).lane)
+    assert world.state(run) is State.WAITING
+    assert request_of(world, run).look_at == world.clock.now()
+
+
+def test_what_ended_is_not_asked_for_again(world, provider, doubted):
+    _, key = doubted
+    give_up(world, key, by="ada")
+    assert ask_again(world, key, by="ada").ending is Ending.NOT_IN_DOUBT
 
 
 SAID = {

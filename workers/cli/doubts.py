@@ -137,7 +137,7 @@ def tell_doubts(doubts: "Sequence[Doubtful]") -> None:
     if waiting:
         say(f"{several(waiting, 'request')} will be settled without you where the provider tells; else held for you.")
     if held:
-        say(f"{several(held, 'request')} held: nothing happens until you say --adopt, --resend or --give-up.")
+        say(f"{several(held, 'request')} held: nothing happens until you say --ask, --adopt, --resend or --give-up.")
 
 
 def _row(doubt: "Doubtful", now: datetime) -> tuple[object, ...]:
@@ -153,11 +153,9 @@ def told(doubt: "Doubtful") -> str:
     if doubt.run.state is State.HELD:
         return doubt.run.detail
     if request.looks == 0:
-        return "The provider was not asked yet."
-    times = several(request.looks, "time")
-    if request.absent_at is None:
-        return f"Asked {times}; the provider could not tell yet."
-    return f"Asked {times}; not in the provider's list, which may lag, since {in_cell(request.absent_at)}."
+        return "The provider is to be asked."
+    since = "" if request.absent_at is None else f", not in its list since {in_cell(request.absent_at)}"
+    return f"Asked {several(request.looks, 'time')}{since}. {doubt.run.detail}"
 
 
 def facts_of_doubt(doubt: "Doubtful") -> Mapping[str, Any]:

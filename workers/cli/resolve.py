@@ -41,6 +41,7 @@ EPILOG = examples(
         "The same for many: a file of lines with a submission key and a job id.",
         "headrace resolve --adopt-file jobs.csv",
     ),
+    ("Its key was refused, and is right now: ask the provider again, for nothing.", "headrace resolve --ask"),
     (
         "The provider does not have them: what would sending them again cost?",
         "headrace resolve --route nanonets --resend --dry-run",
@@ -51,11 +52,11 @@ EPILOG = examples(
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is to become of requests in doubt: what that means, what is asked, and how it is done."""
+    """What is to become of requests in doubt: what that means, what is asked (if anything is), and how it is done."""
 
     name: str
     meaning: str
-    question: str
+    question: str | None
     because: str
     do: "Callable[[Services, Doubtful], Settled]"
 
@@ -74,6 +75,7 @@ def resolve(
         Path | None,
         typer.Option("--adopt-file", metavar="FILE", help="Adopt many: lines of submission key, job id. - is stdin."),
     ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the provider again now, for what is held too.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="Send them again; each may be paid a second time.")] = False,
     give_up: Annotated[bool, typer.Option("--give-up", help="Send nothing, and let their runs fail.")] = False,
     reason: Annotated[
@@ -94,8 +96,8 @@ def resolve(
     """
     session = session_of(context)
     ledger = session.services.ledger
-    if sum((adopt is not None, adopt_file is not None, resend, give_up)) > 1:
-        raise typer.BadParameter("Only one of --adopt, --adopt-file, --resend and --give-up can hold.")
+    if sum((adopt is not None, adopt_file is not None, ask, resend, give_up)) > 1:
+        raise typer.BadParameter("Only one of --adopt, --adopt-file, --ask, --resend and --give-up can hold.")
     narrowed = any(value is not None for value in (reason, route, prefix, since))
     if narrowed and (which or adopt_file is not None):
         raise typer.BadParameter("Name what is meant, or narrow it with --route, --prefix, --since and --reason.")
@@ -116,7 +118,8 @@ def resolve(
             note(f"  {line}")
         raise typer.Exit(Exit.FAILED) from error
     adopting = adopt is not None or adopt_file is not None
-    choice = _adopting(jobs) if adopting else _resending() if resend else _giving_up() if give_up else None
+    choices = ((adopting, _adopting(jobs)), (ask, _asking()), (resend, _resending()), (give_up, _giving_up()))
+    choice = next((choice for is_chosen, choice in choices if is_chosen), None)
     if choice is None:
         if json:
             say_json({"in_doubt": [facts_of_doubt(doubt) for doubt in doubts]})
@@ -174,6 +177,22 @@ def _adopting(jobs: dict[str, str]) -> _Choice:
     )
 
 
+def _asking() -> _Choice:
+    def do(services: "Services", doubt: "Doubtful") -> "Settled":
+        from tasks.settling import ask_again
+
+        return ask_again(services, doubt.submission.key, who())
+
+    return _Choice(
+        "ask",
+        "The provider's list is asked at once, for nothing, and again for a while where it cannot be; what is held "
+        "waits meanwhile. A worker reads API keys when it starts: restart it where one has changed.",
+        None,
+        "",
+        do,
+    )
+
+
 def _resending() -> _Choice:
     def do(services: "Services", doubt: "Doubtful") -> "Settled":
         from tasks.settling import resend
@@ -222,7 +241,8 @@ def _settle(
             note(f"In doubt: {several(len(doubts), 'request')}." if costs is None else f"To be sent again: {costs}")
     settled: list[Settled] = []
     if doubts and not dry_run:
-        obtain(session, choice.question.format(several(len(doubts), "request")), yes=yes, because=choice.because)
+        if choice.question is not None:
+            obtain(session, choice.question.format(several(len(doubts), "request")), yes=yes, because=choice.because)
         for doubt in doubts:
             settled.append(choice.do(services, doubt))
             if not json:
