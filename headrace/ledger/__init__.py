@@ -12,6 +12,7 @@ from headrace.ledger.passes import Passes
 from headrace.ledger.poll_groups import PollGroups
 from headrace.ledger.put_offs import PutOffs
 from headrace.ledger.queries import Queries
+from headrace.ledger.republishing import Republishing
 from headrace.ledger.reruns import Reruns
 from headrace.ledger.restoring import Restoring
 from headrace.ledger.revisions import Revisions
@@ -29,6 +30,7 @@ class Ledger(
     Setup,
     Documents,
     Reruns,
+    Republishing,
     Claims,
     Submissions,
     Doubts,

@@ -11,6 +11,7 @@ from workers.cli import (
     migrate,
     rebuild,
     reprocess,
+    republish,
     resolve,
     retry,
     scan,
@@ -65,6 +66,7 @@ app.command("status", epilog=status.EPILOG)(status.status)
 app.command("retry", epilog=retry.EPILOG)(retry.retry)
 app.command("resolve", epilog=resolve.EPILOG)(resolve.resolve)
 app.command("reprocess", epilog=reprocess.EPILOG)(reprocess.reprocess)
+app.command("republish", epilog=republish.EPILOG)(republish.republish)
 app.add_typer(routes)
 app.add_typer(events)
 app.add_typer(models)

@@ -62,14 +62,23 @@ class Code(StrEnum):
         True,
     )
     # What came out.
-    MANIFEST_MISSING = "manifest_missing", "Restore it; else `headrace reprocess` makes it anew, which pays again."
-    MANIFEST_DAMAGED = "manifest_damaged", "Restore it; else `headrace reprocess` makes it anew, which pays again."
-    MANIFEST_DIFFERS = "manifest_differs", "Restore the one that headrace wrote, or reprocess the document."
+    MANIFEST_MISSING = "manifest_missing", "`headrace republish` writes it anew; nothing is paid."
+    MANIFEST_DAMAGED = "manifest_damaged", "`headrace republish` writes it anew; nothing is paid."
+    MANIFEST_DIFFERS = (
+        "manifest_differs",
+        "Delete it and run `headrace republish`, which writes it anew; nothing is paid.",
+    )
     MANIFEST_UNKNOWN = "manifest_unknown", "The ledger has forgotten a document, or its manifest is another's: rebuild."
-    RUN_FACTS_MISSING = "run_facts_missing", "Restore it: a ledger that is rebuilt would miss what the run was."
-    FILE_MISSING = "file_missing", "Restore it from a backup or the bucket's versions; else reprocess the document."
-    FILE_OF_ANOTHER_RUN = "file_of_another_run", "Restore the right one; else reprocess the document."
-    ROWS_DIFFER = "rows_differ", "Somebody changed the file: restore it from the bucket's versions, or reprocess."
+    RUN_FACTS_MISSING = (
+        "run_facts_missing",
+        "`headrace republish` writes that of the run that stands; an earlier one's is to be restored from a backup.",
+    )
+    FILE_MISSING = "file_missing", "`headrace republish` writes it anew; nothing is paid."
+    FILE_OF_ANOTHER_RUN = (
+        "file_of_another_run",
+        "Delete it and run `headrace republish`, which writes the right one; nothing is paid.",
+    )
+    ROWS_DIFFER = "rows_differ", "Somebody changed the file: `headrace republish` writes it anew; nothing is paid."
 
 
 @dataclass(frozen=True)
