@@ -152,6 +152,13 @@ class Listing:
     echoed: bool
 
 
+@dataclass(frozen=True)
+class Known:
+    """A job that the provider has. `keys` are those of ours that it tells of it; it may tell none."""
+
+    keys: frozenset[SubmissionKey] = frozenset()
+
+
 class Provider(Protocol):
     """A prediction API."""
 
@@ -176,6 +183,13 @@ class Provider(Protocol):
 
         Raises PermanentError, RateLimited or ProviderUnavailable where the listing does not come to its end: then
         nothing is known. A provider whose capabilities lack `find` says Unknown of every one.
+        """
+        ...
+
+    def known(self, job: Job, *, deadline_seconds: float) -> Known | None:
+        """What the provider knows of a job, whoever sent it; None where it has no such job. It costs nothing.
+
+        Raises PermanentError, RateLimited or ProviderUnavailable where it does not say.
         """
         ...
 

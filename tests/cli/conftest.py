@@ -17,12 +17,14 @@ from headrace.document import Document, SubmissionKey
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
 from headrace.ledger.records import Advance, Hint, Run, SubmissionChange
+from headrace.providers import Known
 from headrace.routing import Lane, choose_route
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectStore
 from headrace.storage.answers import Answers
 from headrace.storage.notes import SubmissionNotes
 from tests.memory_store import InMemoryStore
+from tests.tasks.scripted import ScriptedProvider
 from workers.cli.main import app
 from workers.cli.session import Session
 
@@ -79,6 +81,10 @@ class Parts:
     store: ObjectStore = field(default_factory=InMemoryStore)
     hints: WrittenHints = field(default_factory=WrittenHints)
     clock: SystemClock = field(default_factory=SystemClock)
+    paid: ScriptedProvider = field(default_factory=ScriptedProvider)
+
+    def provider(self, _lane: Lane) -> ScriptedProvider:
+        return self.paid
 
     @cached_property
     def marker(self) -> Marker:
@@ -114,10 +120,12 @@ class Installation:
         self.ledger = Ledger(self.environ["HEADRACE_LEDGER_URL"], SystemClock())
         self.store = InMemoryStore()
         self.hints = WrittenHints()
+        self.paid = ScriptedProvider()
+        self.paid.jobs |= {f"job-{number}": Known() for number in range(10)}
         self.person: str | None = None
 
     def build(self, settings: Settings) -> Parts:
-        return Parts(settings, self.ledger, self.store, self.hints)
+        return Parts(settings, self.ledger, self.store, self.hints, paid=self.paid)
 
     def __call__(self, *arguments: str, answer: str | None = None) -> Result:
         """Call `headrace`; with an answer a person is there who gives it."""

@@ -7,13 +7,16 @@ import pytest
 
 from headrace.clock import SystemClock
 from headrace.document import SubmissionKey
+from headrace.errors import ConfigurationError, PredictionRejected, ProviderUnavailable
 from headrace.ledger.records import LookedFor
+from headrace.providers import Known
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from headrace.storage.notes import Note, SubmissionNotes
 from workers.cli.exits import Exit
 
 A, B = "nanonets/a.pdf", "nanonets/sub/b.pdf"
+OTHER = SubmissionKey("f" * 32, 1, "nanonets", "all", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -220,6 +223,37 @@ def test_a_job_that_is_another_documents_is_refused(headrace):
     assert result.exit_code == Exit.FAILED
     assert f"the job job-1 is that of {first}, another document's request" in result.stderr
     assert request_of(headrace, second).state is SubmissionState.IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        (None, "the provider has no job job-7 of the model samples"),
+        (Known(frozenset({OTHER})), f"the job job-7 is that of another request: {OTHER}, of a document that the"),
+        (PredictionRejected("The key is refused.", Reason.KEY_REFUSED), "could not be asked: The key is refused."),
+        (ProviderUnavailable("It is away."), "could not be asked: It is away. Nothing is lost"),
+        (ConfigurationError("There is no API key."), "could not be asked: There is no API key."),
+    ],
+)
+def test_a_job_that_the_provider_does_not_have_for_this_request_is_refused(headrace, known, why):
+    first, second = headrace.doubt(A), headrace.doubt(B, held=True)
+    headrace.paid.jobs["job-7"] = known
+    (headrace.folder / "jobs").write_text(f"{first} job-1\n{second} job-7\n")
+    result = headrace("resolve", "--adopt-file", str(headrace.folder / "jobs"), "--yes")
+    assert result.exit_code == Exit.FAILED
+    assert "nothing was done" in result.stderr
+    assert f"{second}: " in result.stderr
+    assert why in result.stderr
+    assert {request_of(headrace, key).state for key in (first, second)} == {SubmissionState.IN_DOUBT}
+
+
+def test_a_job_that_carries_another_documents_key_is_refused_with_that_documents_name(headrace):
+    first, second = headrace.doubt(A), headrace.doubt(B)
+    headrace.paid.jobs["job-7"] = Known(frozenset({first}))
+    result = headrace("resolve", str(second), "--adopt", "job-7", "--yes")
+    assert result.exit_code == Exit.FAILED
+    assert f"that of another request: {first}, of s3://inbox/{A}." in result.stderr
+    assert headrace("resolve", str(first), "--adopt", "job-7", "--yes").exit_code == 0
 
 
 @pytest.mark.parametrize(

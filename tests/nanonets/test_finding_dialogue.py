@@ -150,3 +150,10 @@ def test_a_window_that_does_not_come_to_its_end_is_asked_again(running, usual, m
     with pytest.raises(error):
         look(usual, model, sought)
     assert isinstance(look(usual, model, sought).findings[sought.key], Found)
+
+
+def test_what_was_taken_is_known_by_its_file_id_and_nothing_else_is(provider, model):
+    one = sent(provider, model)
+    (job,) = look_until_found(provider, model, one).findings[one.key].jobs
+    assert provider.known(job, deadline_seconds=20).keys == {one.key}
+    assert provider.known(Job("no-such-file", model), deadline_seconds=20) is None

@@ -50,6 +50,7 @@ class ScriptedProvider:
         self.polls = deque(polls)
         self.listings = deque(listings)
         self.looked = []
+        self.jobs = {}
         self.requests = []
         self.sources = []
 
@@ -73,6 +74,13 @@ class ScriptedProvider:
         if isinstance(result, Exception):
             raise result
         return result or Listing({one.key: Unknown("it is not asked") for one in sought}, echoed=False)
+
+    def known(self, job, *, deadline_seconds):
+        """`jobs` are what is known of which job; an error among them is raised."""
+        found = self.jobs.get(job.id)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def read(self, raw, model):
         raise NotImplementedError

@@ -19,6 +19,7 @@ from workers.cli.places import parse_place
 if TYPE_CHECKING:
     from headrace.ledger import Ledger
     from headrace.ledger.records import Doubtful, RunFilter
+    from tasks.services import Services
 
 _DOCUMENT = re.compile(r"([0-9a-f]{32})(?:-\d+)?")
 _REQUEST = re.compile(r"[0-9a-f]{32}-\d{1,9}-[a-z]+-(?:all|\d{1,9}_\d{1,9})-\d{1,9}")
@@ -104,8 +105,13 @@ def adoptions_in(text: str) -> dict[str, str]:
     return jobs
 
 
-def refuse_wrong_jobs(ledger: "Ledger", jobs: "Sequence[tuple[Doubtful, str]]") -> None:
-    """Raise NotInDoubt where a job is known as another request's: it would bring that document's rows."""
+def refuse_wrong_jobs(services: "Services", jobs: "Sequence[tuple[Doubtful, str]]") -> None:
+    """Raise NotInDoubt where a job is another request's, whose rows it would bring, or the provider has no such job.
+
+    The ledger is asked first, then the provider, for nothing: no job is believed that it cannot be asked for.
+    """
+    from tasks.adopting import objection
+
     of_account = defaultdict(list)
     for doubt, job in jobs:
         if not _JOB.fullmatch(job):
@@ -113,12 +119,15 @@ def refuse_wrong_jobs(ledger: "Ledger", jobs: "Sequence[tuple[Doubtful, str]]") 
         of_account[doubt.submission.lane].append((str(doubt.submission.key), job))
     amiss = []
     for lane, pairs in of_account.items():
-        known = ledger.requests_of_jobs(lane, [job for _, job in pairs])
+        known = services.ledger.requests_of_jobs(lane, [job for _, job in pairs])
         amiss += [
             f"{key}: the job {job} is that of {known[job]}, another document's request."
             for key, job in pairs
             if job in known and str(known[job]) != key
         ]
+    if not amiss:
+        objections = ((doubt.submission.key, objection(services, doubt.submission, job)) for doubt, job in jobs)
+        amiss = [f"{key}: {shown(why)}" for key, why in objections if why is not None]
     if amiss:
         raise NotInDoubt(amiss)
 

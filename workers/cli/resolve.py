@@ -95,7 +95,6 @@ def resolve(
     what is held stays so until you choose. Without a choice nothing is changed.
     """
     session = session_of(context)
-    ledger = session.services.ledger
     if sum((adopt is not None, adopt_file is not None, ask, resend, give_up)) > 1:
         raise typer.BadParameter("Only one of --adopt, --adopt-file, --ask, --resend and --give-up can hold.")
     narrowed = any(value is not None for value in (reason, route, prefix, since))
@@ -111,7 +110,7 @@ def resolve(
         if adopt is not None:
             jobs = {str(doubt.submission.key): job for doubt, job in _only(doubts, adopt)}
         if jobs:
-            refuse_wrong_jobs(ledger, [(doubt, jobs[str(doubt.submission.key)]) for doubt in doubts])
+            refuse_wrong_jobs(session.services, [(doubt, jobs[str(doubt.submission.key)]) for doubt in doubts])
     except NotInDoubt as error:
         note("headrace: nothing was done.")
         for line in error.lines:

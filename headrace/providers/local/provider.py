@@ -57,6 +57,15 @@ class LocalProvider:
         """Nothing is ever in doubt here: it costs nothing, and simply runs again."""
         return Listing({one.key: Unknown("it is free and keeps no list") for one in sought}, echoed=False)
 
+    def known(
+        self,
+        job: Job,  # noqa: ARG002  there are none
+        *,
+        deadline_seconds: float,  # noqa: ARG002  there is nothing to wait for
+    ) -> None:
+        """The local engine has no jobs: what it is asked for it answers at once."""
+        return
+
     def read(self, raw: bytes, model: str) -> Prediction:  # noqa: ARG002  the answer names its model
         """The prediction in a stored answer."""
         return Prediction.model_validate_json(raw)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from headrace.document import SubmissionKey
-from headrace.providers import Absent, Finding, Found, Job, Listing, Sought, Unknown
+from headrace.providers import Absent, Finding, Found, Job, Known, Listing, Sought, Unknown
 from headrace.providers.multipart import quoted_name
 from headrace.providers.nanonets import answers
 from headrace.providers.nanonets.answers import Record
@@ -35,6 +35,15 @@ def listing(records: Iterable[Record], model: str, sought: Collection[Sought]) -
     for record in records:
         search.look_at(record)
     return Listing({one.key: search.finding(one) for one in sought}, search.echoed)
+
+
+def known(pages: Collection[Record], file: str) -> Known | None:
+    """What the pages answered for a file tell of it; None where there are none, or all are of another file."""
+    told = [page for page in pages if answers.file_id(page) in {file, None}]
+    if not told:
+        return None
+    keys = {key for page in told if (key := unseal(page.get("request_metadata")).key) is not None and _is_ours(key)}
+    return Known(frozenset(SubmissionKey.parse(key) for key in keys))
 
 
 class _Search:

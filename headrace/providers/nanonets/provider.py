@@ -16,6 +16,7 @@ from headrace.providers import (
     Answer,
     Capabilities,
     Job,
+    Known,
     Listing,
     Pending,
     Refused,
@@ -101,6 +102,21 @@ class NanonetsProvider:
         found = finding.listing(records, model, sought)
         log.info("window looked through", model=model, sought=len(sought), echoed=found.echoed)
         return found
+
+    def known(self, job: Job, *, deadline_seconds: float = FETCH_SECONDS) -> Known | None:
+        """The file of this id, if it is of the job's model and has a page; its pages repeat the metadata it came with.
+
+        Raises PredictionRejected or RateLimited where the call is refused, ProviderUnavailable where it fails or its
+        answer cannot be understood.
+        """
+        reply = self._api.file(job.model, job.id, deadline=Deadline(self._clock, deadline_seconds))
+        # A file that is not there is a 404; a wrong model is one too, and has no such file either.
+        if reply.kind is Body.JSON and reply.status == 404:
+            return None
+        try:
+            return finding.known(answers.records(reply.found()), job.id)
+        except UnreadableBody as error:
+            raise ProviderUnavailable(f"Nanonets' answer cannot be understood: {error}") from error
 
     def read(self, raw: bytes, model: str) -> Prediction:
         """The prediction in a stored answer, of a predict call, by file or of full text.
