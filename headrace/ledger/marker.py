@@ -201,8 +201,8 @@ def _compare(mark: Mark, identity: Identity, location: Location) -> None:
         raise ForeignLedger(
             f"{location} belongs to the ledger {mark.ledger}; this one is {identity.id}. It does not know what was "
             "paid there, so nothing is submitted. Connect the ledger that belongs to the place, or give the route "
-            "another private prefix. If that ledger is lost, connect an empty one, stop the workers, and run "
-            "`headrace rebuild`: it makes this one the place's own."
+            "another private prefix. If that ledger is lost, `headrace rebuild` makes an empty one, as this may be, the "
+            "place's own; no worker should run meanwhile."
         )
     if mark.sequence > identity.sequence:
         raise ForeignLedger(

@@ -322,6 +322,42 @@ def test_two_workers_of_which_one_is_of_the_lost_ledger_never_both_send(world, p
     assert world.ledger.run(run).state in (State.EXPORTED, State.WAITING)
 
 
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "old_copy"])
+def test_nothing_is_paid_twice_where_workers_and_listener_run_all_the_while(
+    world, lived, provider, ledger, rebuild_of, is_lost
+):
+    """They use the ledger that is being rebuilt: objects are told of, claims given out, jobs asked for in between."""
+    before = {name: world.state(run) for name, run in lived.items()}
+    sent = len(provider.requests)
+    if is_lost:
+        connect(world, ledger)
+    else:
+        copy = _copy(world.ledger)
+        world.marker.raise_([PLACE])
+        _restore(world.ledger, copy)
+    work, seen = rebuild_of(world), []
+    provider.polls.extend([answer(5, job="job-9")] * 9)
+
+    def meanwhile(_progress):
+        for page in world.store.list("inbox", ""):
+            for head in page:
+                world.see(head.key)
+        go_on(world, 1)
+        seen.append(len(provider.requests) - sent)
+
+    work.run(work.plan(), meanwhile)
+    assert set(seen) == {0}, "nobody submits before it is done"
+    go_on(world, 12)
+    # Of what was sent before, only what was certainly not taken is sent again.
+    keys = sorted(str(request.key) for request in provider.requests[sent:])
+    assert keys == sorted(f"{lived[name]}-nanonets-all-1" for name in ("limited", "received"))
+    for name in ("exported", "refused", "free"):
+        assert world.state(lived[name]) is before[name], name
+    for name in ("accepted", "limited", "received"):
+        assert world.state(lived[name]) is State.EXPORTED, name
+    assert world.ledger.run(lived["doubted"]).reason is Reason.IN_DOUBT
+
+
 def test_a_revision_is_had_from_headrace_toml_where_the_bucket_has_none(world, lived, ledger, rebuilt):
     world.store.delete("private", f"notes/revisions/{PAID.revision}.json")
     connect(world, ledger)

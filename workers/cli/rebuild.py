@@ -58,7 +58,7 @@ def rebuild(
             session,
             "Are the listener and the workers stopped? Rebuild the ledger?",
             yes=yes,
-            because="nobody may submit until it is done",
+            because="the listener must not record documents, and nobody may submit, until it is done",
         )
         summary = work.run(plan, _ignore if json else _progress())
     if json:
