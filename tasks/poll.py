@@ -12,7 +12,7 @@ from headrace.faults import fault_point
 from headrace.ledger.claims import MOST_DELIVERIES
 from headrace.ledger.records import Advance, PollJob, SubmissionChange, Turn
 from headrace.providers import Answer, Job, Pending, Refused
-from headrace.routing import Route
+from headrace.routing import Route, pages_missing
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
 from tasks.hints import POLL
@@ -28,6 +28,8 @@ LEAST_SECONDS_FOR_A_CALL = 5.0
 LONGEST_COUNTDOWN_SECONDS = 60.0
 BLIND_PAUSE = timedelta(seconds=30)
 MOST_BLIND_POLLS = 20
+# An API may list pages bit by bit: of a job whose length nobody told, those that are missing may still come so long.
+UNTOLD_FOR = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ def _end_as_poison(services: Services, turn: Turn, entry: PollJob) -> None:
 def _settle(services: Services, turn: Turn, entry: PollJob, result: Answer | Pending | Refused) -> None:
     route = services.ledger.route_at(entry.run.revision or "")
     match result:
+        case Answer() if absent := _still_to_come(services, entry, result, route):
+            _come_back(services, turn, entry, route, f"{len(absent)} of the pages that were sent are not listed yet")
         case Answer():
             _land_answer(services, turn, entry, result, route)
         case Refused(reason=reason, detail=detail):
@@ -169,6 +173,14 @@ def _settle(services: Services, turn: Turn, entry: PollJob, result: Answer | Pen
             _land(services, turn, entry, Advance(State.FAILED, reason, detail), change)
         case Pending(detail=detail):
             _come_back(services, turn, entry, route, detail)
+
+
+def _still_to_come(services: Services, entry: PollJob, answer: Answer, route: Route) -> tuple[int, ...]:
+    """Which pages are missing from the answer, and may still be listed; none where it is time to take what is there."""
+    is_young = services.clock.now() < entry.accepted_at + UNTOLD_FOR
+    if entry.job.pages is not None or not is_young or route.poll.delay_after(entry.polls + 1) is None:
+        return ()
+    return pages_missing(answer.prediction.page_numbers, entry.run.walked_pages, route)
 
 
 def _land_answer(services: Services, turn: Turn, entry: PollJob, answer: Answer, route: Route) -> None:

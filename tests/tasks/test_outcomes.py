@@ -1,10 +1,12 @@
 """What an answer makes of a run: its marks, and the pages that are named as missing."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from config.lanes import LaneSettings
+from headrace.polling import PollSchedule
 from headrace.prediction import Cell, Field, Page, Prediction, Table
 from headrace.providers import Refused
 from headrace.states import Mark, Reason, State
@@ -12,6 +14,7 @@ from tasks.outcomes import missing_pages, predicted
 from tests.exports.rows import ROUTE
 from tests.exports.rows import run as a_run
 from tests.pdfs import make_pdf
+from tests.tasks.conftest import PAID
 from tests.tasks.scripted import accepted, answer, prediction
 
 LANE = LaneSettings(provider="nanonets")
@@ -53,6 +56,43 @@ def test_a_document_that_was_read_whole_says_nothing(world, provider):
     world.deliver_all()
     assert world.ledger.run(run).detail == ""
     assert [(manifest["failed_pages"], manifest["failures"]) for manifest in manifests(world)] == [([], [])]
+
+
+def listed_bit_by_bit(world, provider, *answers, promised=None):
+    """A run whose job told `promised` pages, and its answer ever more of five."""
+    run = world.drop("paid/a.pdf", make_pdf(5))
+    provider.submits.append(accepted(pages=promised))
+    provider.polls.extend(answers)
+    world.deliver_all()
+    return world.ledger.run(run)
+
+
+def test_pages_of_a_job_of_untold_length_that_are_not_listed_yet_are_waited_for(world, provider):
+    ended = listed_bit_by_bit(world, provider, answer(1), answer(3), answer(5))
+    assert (ended.state, ended.marks, ended.detail) == (State.EXPORTED, (), "")
+    assert not provider.polls
+
+
+def test_pages_that_never_come_are_waited_for_a_few_minutes_and_then_named(make_world, provider):
+    world = make_world(provider, routes=(PAID.model_copy(update={"poll": PollSchedule()}),))
+    began = world.clock.now()
+    ended = listed_bit_by_bit(world, provider, *[answer(4)] * 30)
+    assert (ended.state, ended.marks) == (State.EXPORTED, (Mark.PARTIAL,))
+    assert ended.detail == "Page 5 is missing from the answer; the other 4 are exported."
+    assert timedelta(minutes=3) <= world.clock.now() - began <= timedelta(minutes=5)
+
+
+def test_a_job_that_told_its_length_is_taken_as_it_is(world, provider):
+    ended = listed_bit_by_bit(world, provider, answer(4), answer(5), promised=4)
+    assert (ended.state, ended.marks) == (State.EXPORTED, (Mark.PARTIAL,))
+    assert len(provider.polls) == 1
+
+
+def test_the_last_poll_of_a_schedule_takes_what_is_there(make_world, provider):
+    world = make_world(provider, routes=(PAID.model_copy(update={"poll": PollSchedule(polls=2)}),))
+    ended = listed_bit_by_bit(world, provider, *[answer(4)] * 5)
+    assert (ended.state, ended.marks) == (State.EXPORTED, (Mark.PARTIAL,))
+    assert len(provider.polls) == 3
 
 
 def test_a_document_of_which_no_page_was_read_is_not_exported(world, provider):
@@ -102,7 +142,7 @@ def test_pages_that_the_answer_leaves_out_are_marked_and_named(world, provider):
 def test_pages_of_an_answer_that_was_polled_are_missed_too(world, provider):
     run = world.drop("paid/a.pdf", make_pdf(5))
     provider.submits.append(accepted(pages=None))
-    provider.polls.append(answer(3, failed=(2,)))
+    provider.polls.extend([answer(3, failed=(2,))] * 10)
     world.deliver_all()
     said = "Page 2 could not be read; pages 4–5 are missing from the answer; the other 2 are exported."
     assert (world.ledger.run(run).marks, world.ledger.run(run).detail) == ((Mark.PARTIAL,), said)
