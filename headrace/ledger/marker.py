@@ -201,8 +201,8 @@ def _compare(mark: Mark, identity: Identity, location: Location) -> None:
         raise ForeignLedger(
             f"{location} belongs to the ledger {mark.ledger}; this one is {identity.id}. It does not know what was "
             "paid there, so nothing is submitted. Connect the ledger that belongs to the place, or give the route "
-            "another private prefix. If that ledger is lost, `headrace rebuild` makes an empty one, as this may be, the "
-            "place's own; no worker should run meanwhile."
+            "another private prefix. If that ledger is lost, `headrace rebuild` makes an empty one, as this may be, "
+            "the place's own; no worker should run meanwhile."
         )
     if mark.sequence > identity.sequence:
         raise ForeignLedger(
