@@ -173,7 +173,7 @@ def test_an_exported_run_without_its_answer(healthy):
     assert healthy.codes() == ["answer_missing"]
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"no JSON", mtime=0), gzip.compress(b"{}")])
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"no JSON", mtime=0), gzip.compress(b"{}", mtime=0)])
 def test_an_answer_that_cannot_be_read(healthy, body):
     healthy.store.put("private", answer_of(healthy, "sync"), body)
     assert healthy.codes() == ["answer_damaged"]
