@@ -6,17 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import psycopg
 
 from headrace.clock import SystemClock
-from workers.stack.child import Child
+from workers.stack.child import Child, Command
 from workers.stack.errors import StackError
 from workers.stack.ports import free_ports
-from workers.stack.servers import S3_REGION, Seaweed, Valkey
+from workers.stack.servers import S3_REGION, Seaweed
 
-Server = TypeVar("Server", Valkey, Seaweed)
+
+class Startable(Protocol):
+    """What can be started: it knows its command, and when it answers."""
+
+    def command(self, log: Path) -> Command: ...
+
+
+Server = TypeVar("Server", bound=Startable)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
@@ -44,7 +43,6 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     with (
         tempfile.TemporaryDirectory(prefix="headrace-fault-points-", dir=_roomy_folder()) as folder,
-        _temporary_files_in(folder),
         running_servers(Path(folder) / "servers", with_postgres=postgres, with_queues=queues) as servers,
         ground(servers, Path(folder)) as made,
     ):
@@ -52,19 +50,6 @@ def main(arguments: Sequence[str]) -> int:
         gc.freeze()
         director = Director(made, Path(folder) / "cases", options.jobs, options.seed)
         return _Proof(director, wanted, options, began).run()
-
-
-@contextmanager
-def _temporary_files_in(folder: str) -> Iterator[None]:
-    """Have what is started in the block put its temporary files there."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = folder
-    try:
-        yield
-    finally:
-        os.environ.pop("TMPDIR")
-        if before is not None:
-            os.environ["TMPDIR"] = before
 
 
 def _all_or_some(options: argparse.Namespace) -> list[str]:

@@ -1,18 +1,21 @@
 """The servers that all cases share, each in its own corner of them; none of them is ever killed here."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 from sqlalchemy import make_url
 
 from tests.listener.clouds import ministack
 from tests.servers import S3Server, running, running_postgres, running_s3
-from tests.simulator.process import simulator
+from tests.simulator.process import API_KEY
 from workers.stack.child import Command
-from workers.stack.servers import Valkey
+from workers.stack.processes import PROJECT
+from workers.stack.servers import HOST, Valkey, minimal_environment
 
 # A case has a database of its own, by its number; an empty one costs the broker nothing.
 BROKER_DATABASES = 20_000
@@ -48,6 +51,35 @@ class _ManyDatabases(Valkey):
         return dataclasses.replace(usual, argv=(*usual.argv, "--databases", str(BROKER_DATABASES)))
 
 
+@dataclass(frozen=True)
+class _Simulator:
+    """The API. What it says goes to its log: nobody would empty a pipe, and it would wait for that some day."""
+
+    folder: Path
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{HOST}:{self.port}/api/v2"
+
+    def command(self, log: Path) -> Command:
+        options = ("--port", str(self.port), "--key", API_KEY, "--async-seconds", str(ASYNC_SECONDS))
+        return Command(
+            "simulator",
+            (sys.executable, "-m", "simulator", *options),
+            folder=PROJECT,
+            log=log,
+            environment={**minimal_environment(), "TMPDIR": str(self.folder)},
+            ready=self.answers,
+        )
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"http://{HOST}:{self.port}/simulator/health", timeout=2, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+
 @contextmanager
 def running_servers(folder: Path, *, with_postgres: bool, with_queues: bool) -> Iterator[Servers]:
     """All of them, stopped when the block ends."""
@@ -56,7 +88,7 @@ def running_servers(folder: Path, *, with_postgres: bool, with_queues: bool) -> 
         broker = until_the_end.enter_context(
             running(lambda port: _ManyDatabases(valkey, port, password=_BROKER_PASSWORD), 1, valkey / "log")
         )
-        api = until_the_end.enter_context(simulator("--async-seconds", str(ASYNC_SECONDS)))
+        api = until_the_end.enter_context(running(lambda port: _Simulator(folder, port), 1, folder / "simulator.log"))
         queues = None
         if with_queues:
             (folder / "queues").mkdir(parents=True)
