@@ -40,6 +40,8 @@ log = structlog.get_logger()
 MOST_AT_ONCE = 200
 # With what is written then, well within the time after which the broker hands the message to another worker.
 LISTING_SECONDS = 80.0
+# A listing takes as long as it is wide.
+MOST_DAYS = timedelta(days=2)
 # A store that fails, or a fault of ours, keeps a request from being looked for this long.
 PAUSE = timedelta(seconds=15)
 
@@ -81,16 +83,26 @@ def settle_lane(services: Services, lane: Lane) -> list[Settled]:
 
 
 def looked_for_together(due: Sequence[Doubtful]) -> Iterator[Sequence[Doubtful]]:
-    """All that are due, in one listing; then, one by one, those whose last look ended without a word.
+    """Those that are due and went out within days of one another, in one listing; then, one by one, those whose last
+    look ended without a word.
 
-    One that kills its worker is then found, and keeps no other from being settled.
+    One that kills its worker is then found, and keeps no other from being settled. An old one would widen the listing
+    of all: of what is older than the youngest, the most overdue has its turn, and the rest another time.
     """
     harmless = [one for one in due if not one.submission.deliveries]
     if harmless:
-        yield harmless
+        youngest = max(one.submission.send_before for one in harmless)
+        yield _sent_within_days_of(youngest, harmless)
+        older = [one for one in harmless if youngest - one.submission.send_before > MOST_DAYS]
+        if older:
+            yield _sent_within_days_of(older[0].submission.send_before, older)
     for one in due:
         if one.submission.deliveries:
             yield [one]
+
+
+def _sent_within_days_of(moment: datetime, due: Sequence[Doubtful]) -> list[Doubtful]:
+    return [one for one in due if abs(one.submission.send_before - moment) <= MOST_DAYS]
 
 
 def _is_poison(due: Doubtful) -> bool:
@@ -221,11 +233,12 @@ class _Look:
 def _look(services: Services, lane: Lane, cases: Sequence[Case]) -> _Look:
     """Ask the provider for all of them in one listing."""
     at = services.clock.now()
-    since = min(min(case.request.send_before, case.note.send_before) for case in cases) - SEND_WITHIN
+    sent_before = [moment for case in cases for moment in (case.request.send_before, case.note.send_before)]
+    since, until = min(sent_before) - SEND_WITHIN, max(sent_before)
     sought = [_sought(case) for case in cases]
     try:
         provider = services.provider(lane)
-        listing = provider.find(lane.model, sought, since, at, deadline_seconds=LISTING_SECONDS)
+        listing = provider.find(lane.model, sought, since, until, deadline_seconds=LISTING_SECONDS)
     except TransientError as error:
         log.warning("provider could not be asked", error=str(error))
         return _Look(at, failed=rules.Unreachable(str(error)))

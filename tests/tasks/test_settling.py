@@ -124,6 +124,20 @@ def test_one_listing_tells_of_all_keys_of_a_lane(world, provider):
     assert {str(key) for key in listed.asked[0][2]} == {str(request_of(world, run).key) for run in runs}
 
 
+def test_an_old_doubt_widens_no_listing_of_the_fresh_ones(world, provider):
+    away = Listed(error=ProviderUnavailable("It is away."))
+    old = in_doubt(world, provider, name="paid/old.pdf", listed=away)
+    world.clock.pass_(timedelta(days=10))
+    listed = Listed({1: ["job-7"]})
+    provider.find = listed
+    fresh = in_doubt(world, provider, name="paid/fresh.pdf")
+    world.wait_out_doubt(seconds=60, steps=1)
+    assert [[str(key) for key in keys] for _, _, keys in listed.asked] == [
+        [str(request_of(world, run).key)] for run in (fresh, old)
+    ]
+    assert all(until - since < timedelta(days=1) for since, until, _ in listed.asked)
+
+
 @pytest.mark.parametrize(
     ("listed", "said"),
     [
