@@ -55,7 +55,7 @@ class Gate:
             except Refusal as refusal:
                 return JSONResponse(error(refusal.status, str(refusal)), refusal.status)
             except ClientDisconnect:
-                # The caller died in the middle of its body: the request never was whole, and nobody waits for an answer.
+                # The caller died in the middle of its body: the request never was whole, and nobody waits.
                 return Response()
 
         return call
