@@ -95,6 +95,7 @@ def test_a_second_start_pays_for_nothing_again(undisturbed):
     check_rows(undisturbed)
 
 
+@pytest.mark.proof
 def test_killing_a_worker_and_then_the_broker_costs_only_time(tmp_path_factory):
     stack = Stack(tmp_path_factory.mktemp("disturbed"))
     with stack.running("--once") as process:

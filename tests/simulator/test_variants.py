@@ -187,7 +187,7 @@ def test_one_file_can_be_ordered_in_another_shape():
         assert running.stored(answer["result"][0]["request_file_id"])["signed_urls"] == [None]
         for wrong in ({}, {"colour": "red"}, {"signed_urls": "none"}):
             assert running.order(do="vary", variants=wrong).status_code == 400
-        assert running.order(do="cut", variants={"pending": "pages"}).status_code == 400
+        assert running.order(do="slow", variants={"pending": "pages"}).status_code == 400
 
 
 def test_metadata_comes_back_blank_where_that_was_chosen_or_ordered():

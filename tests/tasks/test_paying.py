@@ -225,7 +225,7 @@ def test_a_worker_that_was_taken_for_dead_settles_the_doubt_when_it_comes_back(w
 def test_an_acceptance_without_page_ids_waits_for_no_page_count_of_ours(world, provider):
     world.drop("paid/long.pdf", make_pdf(5))
     provider.submits.append(Job("job-1", "m", None))
-    provider.polls.append(answer(3))
+    provider.polls.append(answer(5))
     asked = []
     fetch = provider.fetch
     provider.fetch = lambda jobs, **more: asked.extend(jobs) or fetch(jobs, **more)
