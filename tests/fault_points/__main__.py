@@ -24,7 +24,7 @@ from tests.fault_points.report import Report
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.servers import running_servers
 
-JOBS_A_CORE = 5
+JOBS_A_CORE = 3
 _TERMINATED = 128 + signal.SIGTERM
 _LIVES_OF_A_SAMPLE = 1
 _ALWAYS = ("sync", "async")
@@ -114,7 +114,9 @@ class _Proof:
         known: set[Pair] = set()
         for name in itertools.takewhile(lambda name: name != scenario.name, SCENARIOS):
             known |= pairs(traces.get(name, ()))
-        picked = thorough(trace) if scenario.thorough else new_or_in_focus(trace, known, scenario.focus)
+        picked = (
+            thorough(trace) if scenario.thorough else new_or_in_focus(trace, known, scenario.focus, scenario.focus_on)
+        )
         return [(scenario, passing) for passing in picked]
 
     def _play(self, chosen: list[tuple[Scenario, Passing]]) -> list[Case]:

@@ -21,21 +21,27 @@ def pairs(trace: Iterable[Passing]) -> set[Pair]:
 
 
 def thorough(trace: Sequence[Passing]) -> Iterator[Passing]:
-    """The first passing of every point in every step, and the last of all but what reads or comes by the clock."""
+    """The first passing of everything in every step, and the last of fault points, but for what comes by the clock."""
     last = {(passing.step, passing.point): passing.number for passing in trace}
     for (step, point), number in last.items():
         yield Passing(step, point, 1)
-        if number > 1 and step not in _BY_THE_CLOCK and not point.startswith(_READS):
+        if number > 1 and step not in _BY_THE_CLOCK and not point.startswith("wire."):
             yield Passing(step, point, number)
 
 
-def new_or_in_focus(trace: Sequence[Passing], known: set[Pair], focus: frozenset[str]) -> Iterator[Passing]:
-    """The first passing of what no other life passed, and the last of all that the steps in focus write or commit."""
+def new_or_in_focus(
+    trace: Sequence[Passing], known: set[Pair], focus: frozenset[str], points: str = ""
+) -> Iterator[Passing]:
+    """The first passing of what no other life passed, and the last of all that the steps in focus write or commit.
+
+    Of the latter only what begins with `points`.
+    """
     last = {(passing.step, passing.point): passing.number for passing in trace}
     for (step, point), number in last.items():
         if (step, point) not in known:
             yield Passing(step, point, 1)
-        if step in focus and not point.startswith(_READS) and (number > 1 or (step, point) in known):
+        is_in_focus = step in focus and point.startswith(points) and not point.startswith(_READS)
+        if is_in_focus and (number > 1 or (step, point) in known):
             yield Passing(step, point, number)
 
 

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 # Ample also on a busy machine; the report tells how long it really took.
 FIRST_LIFE_SECONDS = 150.0
 SECOND_LIFE_SECONDS = 150.0
-# Most restarts come when the lease of the dead has nearly run out: nobody has to be awake while it does.
-LATE_RESTART_SECONDS = 12.0
-EARLY_RESTARTS = 0.25
+# Most restarts come when the lease of the dead has run out: nobody has to be awake while it does.
+LATE_RESTART_SECONDS = 15.5
+EARLY_RESTARTS = 0.12
 _TICK_SECONDS = 0.02
 _GRACE_SECONDS = 30.0
 

@@ -22,10 +22,18 @@ _PLAIN = (
         "the same on PostgreSQL",
         short,
         on_postgres=True,
-        focus=frozenset({"submit"}),
+        focus=frozenset({"submit", "export"}),
+        focus_on="ledger.",
         may_end_as=("cut",),
     ),
-    Scenario("async-postgres", "the same on PostgreSQL", long, on_postgres=True, focus=frozenset({"submit", "poll"})),
+    Scenario(
+        "async-postgres",
+        "the same on PostgreSQL",
+        long,
+        on_postgres=True,
+        focus=frozenset({"submit", "poll"}),
+        focus_on="ledger.",
+    ),
 )
 
 SCENARIOS = {

@@ -20,10 +20,10 @@ from workers.watch_door import watch_doors
 log = structlog.get_logger()
 
 THREADS = 6
-WATCH_SECONDS = 1.0
+WATCH_SECONDS = 1.5
 # What comes by the clock comes sooner here, all else being the same: the first time at once, then as often as this.
 FIRST_HINT_SECONDS = 0.3
-SHORTEST_INTERVAL_SECONDS = 1.0
+SHORTEST_INTERVAL_SECONDS = 1.5
 
 
 def start(world: World) -> None:

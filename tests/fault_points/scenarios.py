@@ -48,6 +48,8 @@ class Scenario:
     thorough: bool = False
     """Whether it is killed wherever it can be; else where no life before it was, and in the steps in `focus`."""
     focus: frozenset[str] = frozenset()
+    focus_on: str = ""
+    """Of what they pass only what begins so."""
     may_end_as: tuple[str, ...] = ()
     """Other lives whose undisturbed outcome is as good."""
     may_stay_open: bool = False
