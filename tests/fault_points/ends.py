@@ -41,6 +41,14 @@ def _superseded(world: World) -> None:
     world.put("paid/short.pdf", make_pdf(2))
 
 
+def _text(world: World, **order) -> None:
+    """A document whose name is the case's own: a call for a text names no model."""
+    name = f"{world.name}.pdf"
+    world.put(f"paid/{name}", make_pdf(2))
+    if order:
+        world.order(model="", file=name, **order)
+
+
 def _removed(world: World) -> None:
     document = world.record("paid/short.pdf", make_pdf(1))
     world.services.store.delete(INBOX, document.key)
@@ -84,6 +92,8 @@ def _remove_foreign_marker(world: World) -> None:
     _hurry(world)
 
 
+_TEXT = {"text_only": True, "model": ""}
+
 SCENARIOS = (
     Scenario("refused", "the API refuses the document", _refused),
     Scenario(
@@ -120,10 +130,25 @@ SCENARIOS = (
     Scenario(
         "text",
         "a full text, which nobody can fetch again, and which the store does not take at first",
-        lambda world: world.put("paid/short.pdf", make_pdf(2)),
+        _text,
         disturbances={"submit:wire.s3.PUT.prediction.before#1": _unavailable},
-        route_options={"text_only": True, "model": ""},
+        route_options=_TEXT,
         meanwhile=_hurry,
+        may_end_as=("text-taken", "text-not-taken"),
+    ),
+    Scenario(
+        "text-taken",
+        "the answer is cut off, and no text is ever listed: a person is to decide",
+        lambda world: _text(world, do="cut"),
+        route_options=_TEXT,
+        may_stay_open=True,
+    ),
+    Scenario(
+        "text-not-taken",
+        "the same of a request that was not taken",
+        lambda world: _text(world, do="answer", status=502, body="html", billed=False),
+        route_options=_TEXT,
+        may_stay_open=True,
     ),
     Scenario("slow-poll", "a poll takes longer than its heart beats", _slowly_polled, may_end_as=("async",)),
     Scenario(
