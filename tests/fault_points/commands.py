@@ -41,6 +41,15 @@ def _reprocess(world: World) -> None:
         person.headrace(world, "reprocess", f"s3://{INBOX}/{world.key('paid/short.pdf')}", "--yes")
 
 
+def _exported_before(world: World) -> None:
+    _short(world)
+    person.live_before(world, _is_exported)
+
+
+def _republish(world: World) -> None:
+    person.headrace(world, "republish", "--prefix", f"s3://{INBOX}/{world.key('paid/')}")
+
+
 def _drop(world: World) -> None:
     file = world.folder / "short.pdf"
     file.write_bytes(make_pdf(2))
@@ -98,6 +107,7 @@ SCENARIOS = (
         focus=_PERSON,
         may_end_as=("sync", "cut"),
     ),
+    Scenario("republish", "`headrace republish`", _exported_before, act=_republish, also=_is_exported, focus=_PERSON),
     Scenario("reprocess", "`headrace reprocess`", _short, act=_reprocess, runs=2, focus=_PERSON),
     Scenario(
         "schedule",

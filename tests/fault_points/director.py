@@ -3,17 +3,21 @@
 The director is one thread without a connection: a fork of it has all modules loaded and nothing else.
 """
 
+import functools
 import json
 import os
 import signal
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import psycopg
 from celery import Celery
 from pydantic import SecretStr
@@ -40,6 +44,21 @@ LATE_RESTART_SECONDS = 15.5
 EARLY_RESTARTS = 0.12
 _TICK_SECONDS = 0.02
 _GRACE_SECONDS = 30.0
+# What a worker loads when it starts.
+_OF_A_WORKER = (
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.trace",
+    "celery.concurrency.thread",
+    "celery.utils.timer2",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery",
+    "celery.worker.strategy",
+    "kombu.transport.redis",
+)
 
 
 @dataclass
@@ -183,6 +202,10 @@ def _app(servers: Servers) -> Celery:
     app.conf.result_backend_thread_safe = True
     app.finalize()
     _ = app.backend
+    # Else each life would load them anew.
+    app.loader.import_default_modules()
+    for module in _OF_A_WORKER:
+        import_module(module)
     return app
 
 
@@ -194,6 +217,9 @@ def _warm(client: "S3Client") -> None:
     for _ in client.get_paginator("list_objects_v2").paginate(Bucket=INBOX):
         client.list_objects_v2(Bucket=INBOX)
     client.delete_object(Bucket=INBOX, Key="warm")
+    # Filling one with certificates, which nobody here asks for, takes longer than many a step.
+    ssl.create_default_context = functools.cache(ssl.create_default_context)
+    ssl.create_default_context(cafile=certifi.where())
 
 
 def _migrate(url: str) -> None:

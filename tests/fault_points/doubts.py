@@ -55,12 +55,26 @@ def _slow(world: World) -> None:
 def _sleeping(world: World) -> None:
     world.put("paid/short.pdf", make_pdf(2))
     world.order(do="slow", seconds=8)
+    # So that the sleeper is the first to tell how it ended.
+    world.order(do="answer", status=500, on="window", times=5)
 
 
 def _taken_over_once(world: World) -> None:
     run = person.run_of(world)
     if run is not None and run.state is State.ADMITTED and run.token == 2 and run.deliveries == 1:
         person.take_over(world)
+
+
+def _not_taken_and_held(world: World) -> None:
+    _not_taken(world)
+    person.live_before(world, lambda world: person.is_out(world, State.HELD))
+
+
+def _ask_again(world: World) -> None:
+    """A person has the provider asked again, now that the account is known to tell our keys."""
+    if person.is_out(world, State.HELD):
+        world.services.ledger.note_echo(world.lane)
+        person.headrace(world, "resolve", "--ask", "--yes", may_end_with=(Exit.OK, Exit.FAILED))
 
 
 def _cut_and_not_listed(world: World) -> None:
@@ -131,6 +145,16 @@ SCENARIOS = (
         also=_is_settled,
         echoed=False,
         focus=_PERSON,
+    ),
+    Scenario(
+        "ask",
+        "held, and a person has the provider asked again",
+        _not_taken_and_held,
+        act=_ask_again,
+        also=_is_settled,
+        echoed=False,
+        focus=_PERSON,
+        may_end_as=("sync", "cut"),
     ),
     Scenario(
         "adopt",
