@@ -31,7 +31,8 @@ def export(held: Held) -> None:
         prediction = _prediction(held, location, submissions)
         absent = pages_missing(prediction.page_numbers, run.walked_pages, held.route)
         detail = missing_pages(prediction, absent)
-        exported = replace(run, state=State.EXPORTED, detail=detail, ended_at=services.clock.now())
+        # What it waited for until now is over.
+        exported = replace(run, state=State.EXPORTED, reason=None, detail=detail, ended_at=services.clock.now())
         _publish(held, exported, prediction)
         held.advance(Advance(State.EXPORTED, detail=detail, published=True))
         return

@@ -91,7 +91,7 @@ def test_woken_when_another_worker_has_sent_it_again_it_sends_nothing(surviving)
         surviving.check(batch)
         before = everything(surviving, batch)
         assert next(moved.reason for moved in surviving.moves(batch) if moved.reason) is Reason.IN_DOUBT
-        assert submission_of(surviving, batch).attempt == 2
+        assert submission_of(surviving, batch).attempt > 1
     time.sleep(LATE_SECONDS)
     assert everything(surviving, batch) == before
     surviving.check(batch)

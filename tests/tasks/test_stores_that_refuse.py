@@ -1,5 +1,6 @@
 """A store that is away, full or refuses us delays a run, says so, and makes nobody pay twice."""
 
+import json
 from collections import Counter
 from datetime import timedelta
 
@@ -57,6 +58,11 @@ def put_offs(world, run):
     return [entry for entry in world.ledger.history(document) if entry.event == "put off"]
 
 
+def only_manifest(world):
+    (head,) = (head for page in world.store.list("out", "rows/documents/") for head in page)
+    return json.loads(world.store.read("out", head.key))
+
+
 def rows_of(key):
     return key.startswith("rows/")
 
@@ -87,6 +93,8 @@ def test_outputs_that_fail_delay_the_export_and_it_recovers_by_itself(world, pro
     there = world.ledger.run(run)
     assert (there.state, there.reason, there.published) == (State.EXPORTED, None, True)
     assert len(provider.requests) == 1
+    manifest = only_manifest(world)
+    assert (manifest["state"], manifest["reason"], manifest["detail"]) == ("exported", None, "")
 
 
 def test_pauses_grow_and_end_soon_after_a_store_that_was_away_is_back():
