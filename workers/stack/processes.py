@@ -56,7 +56,8 @@ WORKERS = (
     Process(
         "worker-prefork",
         "Counts, exports and sweeps, in processes that can be killed.",
-        _worker("prefork", "route,export,maintenance", concurrency=2, name="prefork"),
+        # Half of their time they wait for the store and the ledger.
+        _worker("prefork", "route,export,maintenance", concurrency=4, name="prefork"),
         grace_seconds=15.0,
     ),
     Process(
