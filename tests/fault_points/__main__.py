@@ -24,7 +24,7 @@ from tests.fault_points.report import Report
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.servers import running_servers
 
-JOBS_A_CORE = 3
+JOBS_A_CORE = 5
 _TERMINATED = 128 + signal.SIGTERM
 _LIVES_OF_A_SAMPLE = 1
 _ALWAYS = ("sync", "async")
