@@ -9,6 +9,7 @@ from simulator.journal import Journal, JournalMistake
 from simulator.models import Models, ModelsMistake
 from simulator.options import read_options
 from simulator.orders import Orders, OrdersMistake
+from simulator.rates import Rates, RatesMistake
 from simulator.server import HOST, PortTaken, exit_on_signals, listen, serve
 
 
@@ -19,12 +20,13 @@ def main(arguments: Sequence[str]) -> int:
         with listen(options.port) as listening, closing(Journal(options.state)) as journal:
             models = Models.load(options.models, journal.folder / "models.json")
             orders = Orders(journal.folder / "orders.json")
+            rates = Rates(options.rate, journal.folder / "rates.json")
             exit_on_signals()
             port = listening.getsockname()[1]
             sys.stdout.write(f"simulated Nanonets API at http://{HOST}:{port}/api/v2, bill at /simulator/bill\n")
             sys.stdout.flush()
-            serve(make_app(options, models, journal, orders), listening)
-    except (ModelsMistake, JournalMistake, OrdersMistake, PortTaken) as mistake:
+            serve(make_app(options, models, journal, orders, rates), listening)
+    except (ModelsMistake, JournalMistake, OrdersMistake, RatesMistake, PortTaken) as mistake:
         sys.stderr.write(f"The simulator cannot start: {mistake}\n")
         return 1
     return 0

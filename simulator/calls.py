@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 
 from simulator.bodies import error
 from simulator.chances import Chances
+from simulator.clock import now
 from simulator.journal import account_of
 from simulator.models import Models
 from simulator.options import Options
@@ -29,11 +30,12 @@ class Caller(NamedTuple):
 
 
 class Refusal(Exception):
-    """The call ends with this status and a JSON body."""
+    """The call ends with this status and a JSON body; `retry_after`: the seconds it asks to wait, if it says so."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = retry_after_header(retry_after)
 
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
@@ -53,7 +55,7 @@ class Gate:
             try:
                 return await endpoint(request, self._caller(request))
             except Refusal as refusal:
-                return JSONResponse(error(refusal.status, str(refusal)), refusal.status)
+                return JSONResponse(error(refusal.status, str(refusal)), refusal.status, refusal.headers)
             except ClientDisconnect:
                 # The caller died in the middle of its body: the request never was whole, and nobody waits.
                 return Response()
@@ -85,7 +87,7 @@ class Faults:
 
     def of_submit(self, model: str, name: str, digest: str, turn: int) -> Order | None:
         """What happens to this submit of a document."""
-        return self._orders.take("submit", model, name) or self._chances.fault("submit", digest, turn)
+        return self._orders.take("submit", model, name, now()) or self._chances.fault("submit", digest, turn)
 
     async def of_free_call(self, call: Call, request: Request, model: str, name: str, subject: str) -> Response | None:
         """The answer of a fault, if this call meets one; a slow one has waited, and goes on."""
@@ -98,7 +100,7 @@ class Faults:
 
     def _met(self, call: Call, model: str, name: str, subject: str) -> Order | None:
         turn = self._chances.turn(call, subject)
-        return self._orders.take(call, model, name) or self._chances.fault(call, subject, turn)
+        return self._orders.take(call, model, name, now()) or self._chances.fault(call, subject, turn)
 
 
 async def instead(request: Request, order: Order) -> Response | None:
@@ -119,11 +121,17 @@ async def ordered(request: Request, order: Order) -> Response:
     if order.do == "slow":
         await asyncio.sleep(order.seconds)
         raise Refusal(503, "Slow, and then not taken, as ordered.")
+    headers = retry_after_header(order.retry_after)
     if order.body == "html":
-        return HTMLResponse(_HTML, order.status)
+        return HTMLResponse(_HTML, order.status, headers)
     if order.body == "empty":
-        return Response(status_code=order.status)
-    return JSONResponse(error(order.status, "As ordered."), order.status)
+        return Response(status_code=order.status, headers=headers)
+    return JSONResponse(error(order.status, "As ordered."), order.status, headers)
+
+
+def retry_after_header(seconds: int | None) -> dict[str, str]:
+    """The header that asks to wait so long; none where nothing is said."""
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def answer(body: Body, status: int = 200) -> Response:

@@ -40,17 +40,26 @@ examples:
   # A small account: 50 pages in all, 5 a minute, and a model that its key must not use.
   $ headrace simulate --quota-pages 50 --pages-per-minute 5 --forbid secret-model
 
+  # Take all that comes, and note whether any minute had more pages than 150, or any second more than 3 requests.
+  $ headrace simulate --pages-per-minute 150 --requests-per-second 3 --above noted
+
   # The paths of the published OpenAPI file and of the integration guide as well.
   $ headrace simulate --dialect openapi --dialect guide
 
   # Who paid what, and what twice?
   $ curl http://127.0.0.1:18080/simulator/bill
+  # How busy were the busiest minute and second, and was more sent than is allowed? From now on, refuse that.
+  $ curl http://127.0.0.1:18080/simulator/rate
+  $ curl -d '{"pages_per_minute": 150, "above": "refused", "retry_after": 20}' http://127.0.0.1:18080/simulator/rate
 
   # Order: the next two documents are taken and billed, and the connection is cut instead of an answer.
   $ curl -d '{"do": "cut", "times": 2}' http://127.0.0.1:18080/simulator/faults
   # Order: the next submit to this model is refused for want of money; the next fetch meets a gateway.
   $ curl -d '{"do": "answer", "status": 402, "model": "demo"}' http://127.0.0.1:18080/simulator/faults
   $ curl -d '{"do": "answer", "status": 502, "body": "html", "on": "fetch"}' http://127.0.0.1:18080/simulator/faults
+  # Order: for a minute, the key is refused; the next one after that is asked to come back in 5 seconds.
+  $ curl -d '{"do": "answer", "status": 401, "for_seconds": 60}' http://127.0.0.1:18080/simulator/faults
+  $ curl -d '{"do": "answer", "status": 429, "retry_after": 5}' http://127.0.0.1:18080/simulator/faults
   # Order: page 2 of the next document fails; the one after is corrected and approved by somebody.
   $ curl -d '{"do": "fail", "pages": [2]}' http://127.0.0.1:18080/simulator/faults
   $ curl -d '{"do": "approve"}' http://127.0.0.1:18080/simulator/faults
@@ -65,12 +74,14 @@ examples:
   $ curl -X DELETE http://127.0.0.1:18080/simulator/faults
 
 orders:
-  do        answer (with status, and body: json, html or empty), cut, slow (with seconds), fail, blank
-            (both with pages, from 1; else all), approve, vary (with variants, named as the options with _),
-            lag (with seconds: windows have the file that much later), omit (windows: without the files of
-            this name, or without the newer half of all), break (windows: the answer ends before its end)
+  do        answer (with status, body: json, html or empty, and retry_after in seconds), cut,
+            slow (with seconds), fail, blank (both with pages, from 1; else all), approve,
+            vary (with variants, named as the options with _), lag (with seconds: windows have the
+            file that much later), omit (windows: without the files of this name, or without the
+            newer half of all), break (windows: the answer ends before its end)
   on        submit (unless given), fetch (by file or page), window, models
-  times     how many calls meet it (1)
+  times     how many calls meet it (1); or
+  for_seconds   all that come for so long
   model, file   only calls for this model, and for a document of this name
   billed    whether the document is taken, and billed, all the same: unless given, an answer of 4xx bills
             nothing, and every other order bills

@@ -45,14 +45,23 @@ class File(BaseModel):
 
 
 class Accepted(BaseModel):
-    """One accepted, and thereby billed, request. `account` stands for the API key, which is not kept."""
+    """One accepted, and thereby billed, request. `account` stands for the API key, which is not kept.
+
+    `arrived_at`: when all of it was there, in seconds since 1970.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     account: str
     submission: str | None
     language: str | None = None
+    arrived_at: float = 0.0
     files: tuple[File, ...]
+
+    @property
+    def model(self) -> str:
+        """The model that it was for; "" where it was for none, as a full text."""
+        return self.files[0].model
 
     @property
     def pages(self) -> int:

@@ -11,18 +11,21 @@ from simulator.models import Models
 from simulator.options import Options
 from simulator.orders import Orders
 from simulator.predicting import Predicting
+from simulator.rates import Rates
 from simulator.reading import Reader
 from simulator.retrieval import Retrieval
 from simulator.showing import Showing
 from simulator.till import Till
 
 
-def routes(options: Options, models: Models, journal: Journal, reader: Reader, orders: Orders) -> list[Route]:
+def routes(
+    options: Options, models: Models, journal: Journal, reader: Reader, *, orders: Orders, rates: Rates
+) -> list[Route]:
     """Below the API's root, each with and without the slash at the end, as working clients use both."""
     chances = Chances(options.seed, options.rates)
     faults = Faults(orders, chances)
     showing = Showing(reader, chances, options.variants, awkward=options.awkward)
-    till = Till(options, journal, reader, chances)
+    till = Till(options, journal, reader, chances=chances, rates=rates)
     endpoints = {
         **Predicting(options, models, journal.folder, till=till, showing=showing, faults=faults).endpoints(),
         **Retrieval(journal, showing, faults).endpoints(),

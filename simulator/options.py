@@ -9,6 +9,7 @@ from typing import Any
 from simulator.chances import Rates
 from simulator.dialects import DIALECTS
 from simulator.help import DESCRIPTION, EPILOG
+from simulator.rates import WHAT_IS_ABOVE, Rate
 from simulator.variants import Variants, values_of
 
 # With --awkward, unless they are given.
@@ -27,7 +28,7 @@ class Options:
     models: Path | None = None
     forbidden: tuple[str, ...] = ()
     quota_pages: int | None = None
-    pages_per_minute: int | None = None
+    rate: Rate | None = None
     engine: str = "invented"
     seed: int = 0
     sync_seconds: float = 0.0
@@ -58,6 +59,8 @@ def read_options(arguments: Sequence[str]) -> Options:
 def _options(values: dict[str, Any]) -> Options:
     named = {name: values.pop(name) for name in Variants.model_fields}
     fail_pages, moderated = values.pop("fail_pages"), values.pop("moderated")
+    limits = {name: values.pop(name) for name in ("pages_per_minute", "requests_per_second", "above", "retry_after")}
+    is_limited = limits["pages_per_minute"] is not None or limits["requests_per_second"] is not None
     usual = (_AWKWARD_FAIL_PAGES, _AWKWARD_MODERATED) if values["awkward"] else (0.0, 0.0)
     rates = Rates(
         fail_pages=usual[0] if fail_pages is None else fail_pages,
@@ -69,6 +72,7 @@ def _options(values: dict[str, Any]) -> Options:
         dialects=tuple(values.pop("dialect")),
         forbidden=tuple(values.pop("forbid")),
         rates=rates,
+        rate=Rate.model_validate(limits) if is_limited else None,
         variants={name: value for name, value in named.items() if value is not None},
         **values,
     )
@@ -97,8 +101,21 @@ def _add_account(group: argparse._ArgumentGroup) -> None:
         "--pages-per-minute",
         type=_count,
         metavar="N",
-        help="per model: sync above it is 429, async takes longer (no limit)",
+        help="what each key may send to each model (no limit)",
     )
+    add(
+        "--requests-per-second",
+        type=_positive,
+        metavar="R",
+        help="requests that each key may send to each model (no limit)",
+    )
+    add(
+        "--above",
+        choices=WHAT_IS_ABOVE,
+        default="slower",
+        help="what is above these two: sync is 429 and async takes longer, all is 429, or only noted (%(default)s)",
+    )
+    add("--retry-after", type=_count, metavar="S", help="what a 429 above them says of when to come back (nothing)")
 
 
 def _add_pages(group: argparse._ArgumentGroup) -> None:
@@ -170,6 +187,13 @@ def _rate(text: str) -> float:
 def _between(number: float, most: float) -> float:
     if not 0 <= number <= most:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and {most}")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{number} is not between 0 and 1000000")
     return number
 
 

@@ -20,14 +20,15 @@ class OrdersMistake(Exception):
 
 
 class Order(BaseModel):
-    """What shall happen to the next `times` calls that fit.
+    """What shall happen to the next `times` calls that fit, or to all that fit within `for_seconds`.
 
     `answer`: this status with this body. `cut`: close the connection without an answer. `slow`:
     wait first. `fail`, `blank`: the prediction fails, or finds nothing, on all pages or on some
     (numbers from 1). `approve`: somebody corrects and approves the file. `vary`: its answers take
     these of the variants, as those of a submit that is `cut` may. `lag`: windows have the file only so much
     later. `omit`: a window lacks the files of this name; the newer half of all, where none is given.
-    `break`: a window ends before its end.
+    `break`: a window ends before its end. `retry_after`: the seconds that an `answer` asks to wait. `until`: when
+    `for_seconds` are over, in seconds since 1970.
     `billed` says whether an uploaded document is taken, and billed, before the fault shows.
     """
 
@@ -42,6 +43,9 @@ class Order(BaseModel):
     body: Literal["json", "html", "empty"] = "json"
     billed: bool | None = None
     seconds: float = Field(default=0.0, ge=0, le=600)
+    for_seconds: float | None = Field(default=None, gt=0, le=3600)
+    until: float | None = None
+    retry_after: int | None = Field(default=None, ge=0, le=3600)
     pages: tuple[int, ...] | None = None
     variants: dict[str, Any] = Field(default_factory=dict)
 
@@ -75,6 +79,9 @@ class Order(BaseModel):
         named = None if self.do == "omit" else self.file
         return self.on == call and self.model in {None, model} and named in {None, file}
 
+    def is_over(self, now: float) -> bool:
+        return self.until is not None and self.until <= now
+
     def left_in(self, names: Sequence[str]) -> list[int]:
         """Of the files with these names, oldest first, the places of those that a window has."""
         if self.do != "omit":
@@ -98,7 +105,9 @@ class Orders:
         except ValidationError as error:
             raise OrdersMistake(f"{path} holds no orders of this simulator; delete it.") from error
 
-    def add(self, order: Order) -> None:
+    def add(self, order: Order, now: float) -> None:
+        if order.for_seconds is not None:
+            order.until = now + order.for_seconds
         self._open.append(order)
         self._keep()
 
@@ -106,14 +115,15 @@ class Orders:
         self._open.clear()
         self._keep()
 
-    def take(self, call: Call, model: str, file: str) -> Order | None:
+    def take(self, call: Call, model: str, file: str, now: float) -> Order | None:
         """The order that this call fulfils, if any; it counts as fulfilled once more."""
+        self._open = [order for order in self._open if not order.is_over(now)]
         for order in self._open:
             if order.fits(call, model, file):
-                order.times -= 1
-                if order.times == 0:
-                    self._open.remove(order)
-                self._keep()
+                if order.until is None:
+                    order.times -= 1
+                    self._open = [left for left in self._open if left.times]
+                    self._keep()
                 return order
         return None
 

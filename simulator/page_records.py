@@ -8,6 +8,7 @@ from simulator.streaming import Json
 from simulator.variants import Variants
 
 _DAY_SECONDS = 24 * 3600
+_PRICE = 0.1
 _SIMULATED = "simulated@headrace.invalid"
 # What bodies of 2021 lack in a page.
 _LATER_KEYS = ("file_url", "request_metadata", "processing_type", "size")
@@ -130,8 +131,7 @@ def _stored(file: File, index: int, variants: Variants, *, status: str, found: l
         "is_deleted": False,
         "source": "api",
         "no_of_fields": len(found),
-        "cost": 0,
-        "payable_cost": 0,
+        **_costs(index, variants),
         "status": status,
         "export_status": "",
         "retries": 0,
@@ -149,6 +149,24 @@ def _stored(file: File, index: int, variants: Variants, *, status: str, found: l
         "approval_status": "",
         "file_metadata": {"duplicate": False},
     }
+
+
+def _costs(index: int, variants: Variants) -> Json:
+    """What the page says it cost, and what of it is to be paid."""
+    charged = {"cost": _PRICE, "payable_cost": _PRICE}
+    match variants.costs:
+        case "charged":
+            return charged
+        case "waived":
+            return charged | {"payable_cost": 0}
+        case "some":
+            return {} if index % 2 else charged
+        case "missing":
+            return {}
+        case "odd":
+            return {"cost": "n/a", "payable_cost": -1}
+        case _:
+            return {"cost": 0, "payable_cost": 0}
 
 
 def _size(page: Page) -> Json:

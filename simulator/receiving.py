@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
+from simulator.clock import now
 from simulator.uploads import BadUpload, Uploads, form_of_json, take
 
 # The vendor's own old client sends no more in one call.
@@ -23,11 +24,12 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 class Asked(NamedTuple):
-    """What a call asks for beside its documents."""
+    """What a call asks for beside its documents; and when all of it had arrived, in seconds since 1970."""
 
     metadata: str
     language: str | None
     asynchronous: bool
+    arrived_at: float
 
 
 async def receive(request: Request, folder: Path, *, by_link: bool | None, takes_json: bool) -> tuple[Uploads, Asked]:
@@ -45,6 +47,7 @@ async def receive(request: Request, folder: Path, *, by_link: bool | None, takes
                 metadata=metadata if isinstance(metadata, str) else "",
                 language=language,
                 asynchronous=_is_true(request.query_params.get("async")) or _is_true(form.get("async")),
+                arrived_at=now(),
             )
             links = by_link if by_link is not None else "urls" in form
             return await run_in_threadpool(take, form, folder, by_link=links), asked

@@ -42,6 +42,11 @@ class Variants(BaseModel):
     model_list: Literal["object", "list"] = Field(
         "object", description='the list of models as {"models": [...]}, or bare'
     )
+    costs: Literal["zero", "charged", "waived", "some", "missing", "odd"] = Field(
+        "zero",
+        description="what a stored page says it cost: nothing, 0.1, 0.1 of which nothing is to be paid, 0.1 for every "
+        "other page, no word, or what is no amount",
+    )
     metadata: Literal["echoed", "blank"] = Field(
         "echoed", description='request_metadata comes back as it was sent, or as "" (which --awkward never draws)'
     )

@@ -14,6 +14,7 @@ from simulator.journal import Journal
 from simulator.models import Models
 from simulator.options import read_options
 from simulator.orders import Orders
+from simulator.rates import Rates
 
 KEY = "simulated-key"
 
@@ -56,6 +57,12 @@ class Application:
     def orders(self) -> list[dict]:
         return self._request("GET", "/simulator/faults").json()["orders"]
 
+    def allow(self, **rate) -> httpx.Response:
+        return self._request("POST", "/simulator/rate", json=rate)
+
+    def rate(self) -> dict:
+        return self._request("GET", "/simulator/rate").json()
+
     def bill(self) -> dict:
         return self._request("GET", "/simulator/bill").json()
 
@@ -69,7 +76,8 @@ def application(*arguments: str) -> Iterator[Application]:
     options = read_options(["--async-seconds", "0", *arguments])
     with closing(Journal(options.state)) as journal, asyncio.Runner() as runner:
         models = Models.load(options.models, journal.folder / "models.json")
-        app = make_app(options, models, journal, Orders(journal.folder / "orders.json"))
+        rates = Rates(options.rate, journal.folder / "rates.json")
+        app = make_app(options, models, journal, Orders(journal.folder / "orders.json"), rates)
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://simulated.invalid")
         yield Application(client, runner, journal.folder)
         runner.run(client.aclose())

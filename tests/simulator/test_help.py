@@ -42,7 +42,7 @@ def test_every_call_that_the_help_shows_is_answered(tmp_path):
             arguments = ["--silent", "--fail", "--noproxy", "*", "--max-time", "20", *shlex.split(command)[1:]]
             finished = subprocess.run(["curl", *arguments], cwd=tmp_path, capture_output=True, timeout=30, check=True)
             answers[line] = json.loads(finished.stdout)
-    assert len(answers) == len(CALLS) == 17
+    assert len(answers) == len(CALLS) == 21
     orders = [line for line in CALLS if line.endswith("simulator/faults") and "-d" in line]
     assert len(answers[orders[-1]]["orders"]) == len(orders)
     assert answers[CALLS[-1]] == {"orders": []}

@@ -93,6 +93,7 @@ def test_live_and_stored_answers_hold_what_the_local_engine_reads(options):
     assert texts(prediction(chosen, "demo").pages) == expected[1:]
 
 
+@pytest.mark.proof
 def test_a_reading_process_that_dies_is_replaced(options):
     with simulator(*options) as running:
         file_id = accepted_id(running, invoice(4))
@@ -103,7 +104,7 @@ def test_a_reading_process_that_dies_is_replaced(options):
         assert len(stored) == 4
 
 
-@pytest.mark.parametrize("end", ["terminate", "kill"])
+@pytest.mark.parametrize("end", [pytest.param("terminate", marks=pytest.mark.proof), "kill"])
 def test_it_stops_while_it_reads_and_the_next_one_finishes(options, end):
     with simulator(*options) as running:
         file_id = accepted_id(running, invoice(LONG_PAGES))

@@ -5,6 +5,7 @@ import pytest
 
 from simulator.chances import Chances, Rates
 from simulator.options import read_options
+from simulator.orders import Order
 from tests.pdfs import make_pdf
 from tests.simulator.in_process import application
 from tests.simulator.process import simulator
@@ -49,6 +50,23 @@ def test_orders_outlast_a_restart(tmp_path):
         assert [running.upload(TWO).status_code for _ in range(2)] == [402, 200]
     with application(*state) as running:
         assert running.orders() == []
+
+
+def test_an_order_may_last_for_some_time_however_many_calls_meet_it():
+    with application() as running:
+        running.order(do="answer", status=401, for_seconds=3600)
+        assert [running.upload(TWO).status_code for _ in range(3)] == [401, 401, 401]
+        assert [order["for_seconds"] for order in running.orders()] == [3600]
+    order = Order(do="cut", for_seconds=5, until=10.0)
+    assert [order.is_over(now) for now in (9.9, 10.0)] == [False, True]
+
+
+def test_a_refusal_may_say_when_to_come_back():
+    with application() as running:
+        running.order(do="answer", status=429, retry_after=7)
+        assert running.upload(TWO).headers["Retry-After"] == "7"
+        running.order(do="answer", status=429)
+        assert "Retry-After" not in running.upload(TWO).headers
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,17 @@ def test_success_is_spelt_as_chosen(case, words):
         assert ({page["message"] for page in pages}, {page["status"] for page in stored}) == ({words[0]}, {words[1]})
 
 
+@pytest.mark.parametrize(
+    ("costs", "told"),
+    [("zero", 0), ("charged", 0.2), ("waived", 0), ("some", 0.1), ("missing", None), ("odd", None)],
+)
+def test_stored_pages_cost_what_was_chosen(costs, told):
+    with application("--costs", costs) as running:
+        pages = running.predicted(TWO)
+        assert prediction(records(running.stored(pages[0]["request_file_id"])), "m").cost == told
+        assert not {"cost", "payable_cost"} & set(pages[0])
+
+
 def test_bodies_of_2021_lack_what_came_later():
     with application("--bodies", "2021") as running:
         page = running.predicted(TWO)[0]
