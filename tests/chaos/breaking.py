@@ -16,6 +16,7 @@ import structlog
 from tests.chaos.faults import Fault
 from tests.chaos.installation import Installation
 from tests.chaos.ledger_view import LedgerAway, LedgerView
+from tests.chaos.operating import Operator
 from workers.stack.processes_file import Noted
 
 log = structlog.get_logger()
@@ -40,11 +41,12 @@ class Happened:
 
 
 class Breaker:
-    """Carries faults out, each in a thread of its own."""
+    """Carries faults out, each in a thread of its own; what a person does in them the operator does."""
 
-    def __init__(self, installation: Installation, view: LedgerView) -> None:
+    def __init__(self, installation: Installation, view: LedgerView, operator: Operator) -> None:
         self._installation = installation
         self._view = view
+        self._operator = operator
         self._threads: list[threading.Thread] = []
         self.happened: list[Happened] = []
 
@@ -57,9 +59,13 @@ class Breaker:
         thread.start()
 
     def wait(self) -> None:
-        """Return once every fault is over and what it was done to is back."""
+        """Return once every fault is over and what it was done to is back; what the provider was to do is withdrawn."""
         for thread in self._threads:
             thread.join(LONGEST_SECONDS * 2)
+        # The simulator may be telling what it did in all the day.
+        httpx.delete(self._orders, timeout=LONGEST_SECONDS, trust_env=False).raise_for_status()
+        # As after every outage: a lane that failed too often would be tried again only some minutes later.
+        self._operator.resume()
 
     def _carry_out(self, happened: Happened) -> None:
         fault = happened.fault
@@ -80,7 +86,7 @@ class Breaker:
         if fault.to in self._installation.servers:
             self._wait_until_it_answers(fault.to)
             return datetime.now(UTC)
-        return datetime.now(UTC) if fault.do == "stop" else happened.began_at
+        return datetime.now(UTC) if fault.do in {"stop", "pause"} else happened.began_at
 
     def _do(self, fault: Fault) -> None:
         match fault.do:
@@ -100,6 +106,10 @@ class Breaker:
             case "drop connections":
                 with self._broker() as broker:
                     broker.client_kill_filter(_type="normal", skipme=True)
+            case "pause":
+                self._operator.pause()
+                time.sleep(fault.lasts_seconds)
+                self._operator.resume()
             case "order":
                 self._order(dict(fault.order))
 
@@ -123,8 +133,11 @@ class Breaker:
         _signal(stopped, psutil.Process.resume)
 
     def _order(self, order: dict[str, object]) -> None:
-        port = self._installation.planned.simulator_port
-        httpx.post(f"http://127.0.0.1:{port}/simulator/faults", json=order, trust_env=False).raise_for_status()
+        httpx.post(self._orders, json=order, timeout=LONGEST_SECONDS, trust_env=False).raise_for_status()
+
+    @property
+    def _orders(self) -> str:
+        return f"http://127.0.0.1:{self._installation.planned.simulator_port}/simulator/faults"
 
     def _noted(self, name: str) -> Noted:
         """The process as it runs now; one that is being started again is waited for."""

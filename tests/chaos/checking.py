@@ -1,4 +1,4 @@
-"""What came out, held against what must: nothing lost, nothing billed twice, every row right."""
+"""What came out, held against what must: nothing lost, nothing billed twice, every row right, every limit kept."""
 
 import csv
 import io
@@ -20,7 +20,17 @@ from simulator.journal import Accepted
 from simulator.models import Rules
 from tests.chaos.documents import FAILS_WITH, INBOX, Planned
 from tests.chaos.installation import OUTPUT
-from tests.chaos.ledger_view import LastRun
+from tests.chaos.ledger_view import LastRun, LedgerView
+from tests.chaos.limits import (
+    SCARCE_BUDGET,
+    SCARCE_PAGES,
+    Raise,
+    Rates,
+    over_budget,
+    rate_passed,
+    routes_by_digest,
+    wrongly_counted,
+)
 from tests.chaos.truth import expected_rows, published_rows
 
 READERS = 4
@@ -36,6 +46,9 @@ class Findings:
     wrong_rows: list[dict[str, Any]] = field(default_factory=list)
     in_doubt: list[dict[str, Any]] = field(default_factory=list)
     not_ended: list[dict[str, Any]] = field(default_factory=list)
+    rate_passed: list[dict[str, Any]] = field(default_factory=list)
+    over_budget: list[dict[str, Any]] = field(default_factory=list)
+    wrongly_counted: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,24 @@ def wrongly_priced(accepted: Iterable[Accepted], truth: Truth) -> list[dict[str,
         for file in request.files
         if len(file.pages) != pages.get(file.digest)
     ]
+
+
+def check_limits(
+    accepted: Sequence[Accepted], truth: Truth, view: LedgerView, rates: Rates, findings: Findings
+) -> None:
+    """Look at what was billed: was it at the allowed rate, within budgets, and did the ledger count just that?
+
+    The documents were looked at already.
+    """
+    route_of = routes_by_digest(truth.documents)
+    raises = [Raise(*row) for row in view.raised(SCARCE_BUDGET)]
+    in_doubt = {what["document"] for what in findings.in_doubt}
+    pages = {planned.document(v).id: planned.pages for planned in truth.documents for v in planned.versions}
+    findings.rate_passed += rate_passed(rates)
+    findings.over_budget += over_budget(accepted, route_of, {SCARCE_BUDGET: SCARCE_PAGES}, raises)
+    findings.wrongly_counted += wrongly_counted(
+        accepted, route_of, view.counted(), sum(pages.get(document, 0) for document in in_doubt)
+    )
 
 
 def check_documents(store: ObjectStore, truth: Truth, last_runs: Mapping[str, LastRun], findings: Findings) -> None:

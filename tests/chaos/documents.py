@@ -27,7 +27,8 @@ class Kind(StrEnum):
 
 
 _SHARES = {Kind.SYNC: 50, Kind.ASYNC: 42, Kind.LOCAL: 2, Kind.EMPTY: 3, Kind.DAMAGED: 3}
-_FOLDERS = {Kind.LOCAL: "local"}
+# Of what is paid, one document in so many comes under a route whose budget is soon used up.
+_SCARCE_ONE_IN = 10
 # What such a document fails with, whatever else happens.
 FAILS_WITH = {Kind.EMPTY: Reason.EMPTY_FILE, Kind.DAMAGED: Reason.UNREADABLE}
 # How often a key is dropped: contents by their number. The last one is what the bucket holds in the end.
@@ -44,10 +45,19 @@ class Planned:
     versions: tuple[int, ...]
     pauses_seconds: tuple[float, ...]
     """Before each further drop."""
+    scarce: bool = False
+    """Whether the budget of its route is soon used up."""
+
+    @property
+    def route(self) -> str:
+        """The name of its route, which is also the folder that it takes."""
+        if self.kind is Kind.LOCAL:
+            return "local"
+        return "thrifty" if self.scarce else "paid"
 
     @property
     def key(self) -> str:
-        return f"{_FOLDERS.get(self.kind, 'paid')}/{self.number % 10}/document {self.number:05}.pdf"
+        return f"{self.route}/{self.number % 10}/document {self.number:05}.pdf"
 
     def content(self, version: int) -> bytes:
         """The bytes of one version: no two documents have the same, but for those that have none."""
@@ -88,7 +98,7 @@ def _planned(number: int, random: Random) -> Planned:
     pauses = tuple(
         random.choice((0.0, 0.3, random.uniform(1, LONGEST_PAUSE_SECONDS))) for _ in range(len(versions) - 1)
     )
-    return Planned(number, kind, pages, versions, pauses)
+    return Planned(number, kind, pages, versions, pauses, scarce=number % _SCARCE_ONE_IN == 1)
 
 
 def _pdf(name: str, pages: int) -> bytes:

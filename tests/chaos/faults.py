@@ -9,6 +9,8 @@ from typing import Any
 STOP_SECONDS = (16.0, 19.0)
 # A server that hangs, for less than its clients wait.
 HANG_SECONDS = (2.0, 5.0)
+# For so long somebody has nothing sent.
+PAUSE_SECONDS = (3.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class _Kind:
     orders: tuple[dict[str, Any], ...] = ()
 
 
-_PROCESSES = ("worker-prefork", "worker-threads", "worker-local", "beat", "listener", "events")
+_PROCESSES = ("worker-prefork", "worker-maintenance", "worker-threads", "worker-local", "beat", "listener", "events")
 _KINDS = (
     *(_Kind(f"kill {name}", "kill", name) for name in _PROCESSES),
     *(_Kind(f"stop {name}", "stop", name, STOP_SECONDS) for name in _PROCESSES if name != "worker-local"),
@@ -49,7 +51,23 @@ _KINDS = (
     _Kind("kill s3", "kill", "s3"),
     _Kind("hang s3", "stop", "s3", HANG_SECONDS),
     _Kind("kill simulator", "kill", "simulator"),
-    _Kind("provider too busy", "order", "simulator", orders=({"do": "answer", "status": 429, "times": 5},)),
+    _Kind(
+        "provider too busy",
+        "order",
+        "simulator",
+        orders=(
+            {"do": "answer", "status": 429, "times": 3, "retry_after": 2},
+            # Without a word about when to come back, each one stops the lane for half a minute or longer.
+            {"do": "answer", "status": 429},
+        ),
+    ),
+    _Kind(
+        "provider refuses the key",
+        "order",
+        "simulator",
+        orders=tuple({"do": "answer", "status": status, "for_seconds": 4} for status in (401, 402, 403)),
+    ),
+    _Kind("pause the provider", "pause", lasts_seconds=PAUSE_SECONDS),
     _Kind(
         "provider errs after taking",
         "order",

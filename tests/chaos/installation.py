@@ -13,6 +13,7 @@ from headrace.clock import SystemClock
 from headrace.storage import Location
 from tasks.services import Services
 from tests.chaos.documents import INBOX, SYNC_PAGE_LIMIT
+from tests.chaos.limits import AMPLE_PAGES, PAGES_PER_MINUTE, REQUESTS_PER_SECOND, SCARCE_BUDGET, SCARCE_PAGES
 from tests.chaos.postgres import Postgres, postgres_server
 from workers.factory import build_services
 from workers.stack.child import Command
@@ -56,6 +57,29 @@ label = "total"
 kind = "amount"
 
 [[routes]]
+name = "thrifty"
+bucket = "{INBOX}"
+prefix = "thrifty/"
+provider = "nanonets"
+model = "{MODEL}"
+sync_page_limit = {SYNC_PAGE_LIMIT}
+output = "{OUTPUT}"
+private = "{PRIVATE}"
+columns = ["Description", "Quantity"]
+
+[routes.poll]
+first_seconds = 1
+longest_seconds = 2
+polls = 60
+
+[[routes.fields]]
+label = "invoice_number"
+
+[[routes.fields]]
+label = "total"
+kind = "amount"
+
+[[routes]]
 name = "local"
 bucket = "{INBOX}"
 prefix = "local/"
@@ -72,7 +96,22 @@ provider = "nanonets"
 account = "nanonets"
 model = "{MODEL}"
 in_flight = {IN_FLIGHT}
+pages_per_minute = {PAGES_PER_MINUTE}
+requests_per_second = {REQUESTS_PER_SECOND}
 price_per_page = "0.01"
+
+[[budgets]]
+name = "{SCARCE_BUDGET}"
+route = "thrifty"
+period = "month"
+pages = {SCARCE_PAGES}
+
+[[budgets]]
+name = "everything"
+account = "nanonets"
+period = "month"
+pages = {AMPLE_PAGES}
+cost = {AMPLE_PAGES}
 """
 
 
@@ -156,6 +195,7 @@ class Installation:
             self._supervisor.start()
             yield
         finally:
+            self.services.ledger.close()
             self._supervisor.stop()
 
     def process(self, name: str) -> Noted | None:
@@ -202,6 +242,10 @@ class Installation:
             "async-seconds": self._pace.async_seconds,
             "listing-lag": self._pace.listing_lag_seconds,
             "fault-rate": self._pace.fault_rate,
+            # What is above them is taken, and noted: the journal then has every request that was too much.
+            "pages-per-minute": PAGES_PER_MINUTE,
+            "requests-per-second": REQUESTS_PER_SECOND,
+            "above": "noted",
         }
         # Of an option that is given twice the last one counts.
         return replace(usual, argv=(*usual.argv, *(f"--{name}={value}" for name, value in options.items())))

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, create_engine, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from headrace.ledger.schema import documents, history, runs, submissions
+from headrace.ledger.schema import breakers, budget_raises, documents, history, queues, runs, spending, submissions
 from headrace.states import Reason, State
 
 _MOST_IDS = 500
@@ -43,6 +43,13 @@ class LastRun:
     detail: str
     published: bool
     pages: int | None
+
+
+class Counted(NamedTuple):
+    """The pages that a route has spent, and those that are promised still."""
+
+    spent: int
+    reserved: int
 
 
 class LedgerView:
@@ -114,6 +121,31 @@ class LedgerView:
         )
         with self._reading() as connection:
             return {row.document_id: LastRun(*row) for row in connection.execute(query)}
+
+    def counted(self) -> dict[str, Counted]:
+        """What the ledger counts against budgets, by route."""
+        sums = (func.sum(spending.c.pages_spent), func.sum(spending.c.pages_reserved))
+        with self._reading() as connection:
+            rows = connection.execute(select(spending.c.route, *sums).group_by(spending.c.route))
+            return {row[0]: Counted(int(row[1]), int(row[2])) for row in rows}
+
+    def raised(self, budget: str) -> list[tuple[datetime, int]]:
+        """When a budget was raised, and by how many pages."""
+        query = select(budget_raises.c.at, budget_raises.c.pages).where(budget_raises.c.budget == budget)
+        with self._reading() as connection:
+            return [(row.at, row.pages) for row in connection.execute(query)]
+
+    def waits_for_budget(self, route: str) -> bool:
+        """Whether a route stands still because its budget is used up."""
+        still = (queues.c.route == route) & (queues.c.reason == Reason.BUDGET)
+        with self._reading() as connection:
+            return bool(connection.execute(select(func.count()).select_from(queues).where(still)).scalar_one())
+
+    def stopped(self) -> set[Reason]:
+        """Why accounts and lanes are left alone."""
+        query = select(breakers.c.reason).where(breakers.c.opened_at.is_not(None))
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
 
     def told(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Everything that the ledger says of these few runs, for people."""

@@ -15,10 +15,13 @@ from rich.table import Table
 
 from tests.chaos.breaking import Happened
 from tests.chaos.checking import Findings
+from tests.chaos.limits import Rates
 from tests.chaos.recovery import Spread
 
 # Nobody reads more on a terminal; the file has all.
 _MOST_SHOWN = 10
+
+_RIGHT = "Right: nothing lost, nothing billed twice, every row right, every limit kept."
 
 
 @dataclass
@@ -34,6 +37,9 @@ class Report:
     states: Mapping[str, int]
     billed_requests: int
     billed_pages: int
+    rates: Rates
+    raises: int
+    """How often a budget was used up, and raised."""
     findings: Findings
     faults: list[Happened]
     recoveries: Mapping[str, Spread]
@@ -50,9 +56,11 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing was lost, billed twice or wrong, and every run has ended or is held."""
+        """Whether nothing was lost, billed twice or wrong, every run has ended or is held, and every limit was kept."""
         found = self.findings
-        return not (found.lost or found.billed_twice or found.wrong_rows or found.not_ended or self.trouble)
+        is_kept = not (found.rate_passed or found.over_budget or found.wrongly_counted)
+        is_whole = not (found.lost or found.billed_twice or found.wrong_rows or found.not_ended)
+        return is_kept and is_whole and not self.trouble
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -70,10 +78,11 @@ class Report:
             f"Billed: {self.billed_requests} requests, {self.billed_pages} pages.",
             highlight=False,
         )
+        console.print(f"{self.rates.told} The scarce budget was raised {self.raises} times.", highlight=False)
         self._show_sums(console)
         self._show_recoveries(console)
         self._show_findings(console)
-        console.print("Right: nothing lost, nothing billed twice, every row right." if self.is_right else "NOT RIGHT.")
+        console.print(_RIGHT if self.is_right else "NOT RIGHT.")
 
     def _show_sums(self, console: Console) -> None:
         found = self.findings

@@ -10,15 +10,25 @@ from typing import Self
 import structlog
 from rich.console import Console
 
-from headrace.states import Reason, State
+from headrace.states import Reason
 from simulator.models import Rules
 from tests.chaos.breaking import Breaker
-from tests.chaos.checking import Findings, Truth, billed_twice, check_documents, read_journal, wrongly_priced
+from tests.chaos.checking import (
+    Findings,
+    Truth,
+    billed_twice,
+    check_documents,
+    check_limits,
+    read_journal,
+    wrongly_priced,
+)
 from tests.chaos.documents import plan_documents
 from tests.chaos.dropping import Dropper
 from tests.chaos.faults import Fault, plan_faults
 from tests.chaos.installation import MODEL, Installation, Pace, installation
 from tests.chaos.ledger_view import LastRun, LedgerAway, LedgerView
+from tests.chaos.limits import SCARCE_BUDGET, SCARCE_PAGES, Rates
+from tests.chaos.operating import Operator
 from tests.chaos.recovery import by_kind, by_run, longest_stands
 from tests.chaos.report import Report, states_of
 
@@ -27,15 +37,19 @@ log = structlog.get_logger()
 _TICK_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
 _TELL_SECONDS = 10.0
-# Once the faults are over: after so long without a move nothing will come any more.
+# Once the faults are over: after so long without a move nothing will come any more. Doubt takes two listings, and after
+# each of a busy day the provider is left alone for minutes.
 STILL_SECONDS = 100.0
-LONGEST_CALM_SECONDS = 900.0
+STILL_SETTLES = 5
+LONGEST_CALM_SECONDS = 1800.0
 LONGEST_START_SECONDS = 60.0
 # What is still to end when faults without a set time stop: the last ones must be able to end in peace.
 _LAST_SHARE = 0.03
 _FEW_DOCUMENTS = 1000
 # How quickly documents are dropped: about as quickly as two cores take them in.
 _DROPS_PER_SECOND = 12
+# In so many steps the scarce budget is raised to what is needed.
+RAISES = 3
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,15 @@ class Chaos:
     def of_size(cls, documents: int, seed: int, *, seconds: float | None, postgres: bool) -> Self:
         """One whose faults leave the machine time to do so much work.
 
-        Each restart of a worker takes seconds of a core, and each listing of thousands of keys most of one.
+        Each restart of a worker takes seconds of a core, and each listing of thousands of keys most of one; faults last
+        up to 20 s, so that every 7 s they left no moment without one. The provider's list of ten thousand documents is
+        250 MB, which take a minute: settling must not ask for it every few seconds.
         """
         if documents <= _FEW_DOCUMENTS:
             return cls(documents, seed, seconds, postgres)
-        return cls(documents, seed, seconds, postgres, every_seconds=7.0, pace=Pace(watch_seconds=15.0))
+        return cls(
+            documents, seed, seconds, postgres, every_seconds=15.0, pace=Pace(watch_seconds=15.0, settle_seconds=120.0)
+        )
 
 
 def run(chaos: Chaos, folder: Path, console: Console) -> Report:
@@ -92,7 +110,9 @@ class _Session:
         self._truth = truth
         self._console = console
         self._view = LedgerView(installed.ledger_url)
-        self._breaker = Breaker(installed, self._view)
+        scarce = sum(planned.pages * len(set(planned.versions)) for planned in truth.documents if planned.scarce)
+        self._operator = Operator(installed, self._view, max(SCARCE_PAGES, -(-scarce // RAISES)))
+        self._breaker = Breaker(installed, self._view, self._operator)
         window = chaos.drop_seconds if chaos.drop_seconds is not None else chaos.documents / _DROPS_PER_SECOND
         self._dropper = Dropper(installed.services.store, installed.spool, truth.documents, window)
         self._newest = [planned.document(planned.versions[-1]).id for planned in truth.documents]
@@ -108,6 +128,7 @@ class _Session:
     def drop_and_break(self) -> None:
         """Drop all documents, and carry out the faults in their time."""
         self._began = time.monotonic()
+        self._operator.start()
         self._dropper.start()
         try:
             self._wait_for_work()
@@ -122,12 +143,15 @@ class _Session:
         self._chaos_seconds = time.monotonic() - self._faults_from
 
     def _wait_for_work(self) -> None:
-        """Return once the workers are at it, so that there is something to break; on a busy machine that takes time."""
+        """Return once the workers are at it and the account was seen to tell a key of ours.
+
+        Before that its list proves nothing to be absent, so what is in doubt then is rightly held for a person.
+        """
+        lanes = {route.lane for route in self._installed.routes.routes if route.model == MODEL}
         deadline = time.monotonic() + LONGEST_START_SECONDS
         while time.monotonic() < deadline:
-            with contextlib.suppress(LedgerAway):
-                if any(state is not State.RECEIVED for state, _, _ in self._view.counts()):
-                    break
+            if all(self._installed.services.ledger.is_echoed(lane) for lane in lanes):
+                break
             time.sleep(_TICK_SECONDS)
         self._faults_from = time.monotonic()
 
@@ -152,14 +176,15 @@ class _Session:
     def wait_for_calm(self) -> None:
         """Return once every document has ended, or nothing moves any more."""
         begun = still_since = time.monotonic()
+        longest = STILL_SECONDS + STILL_SETTLES * self._chaos.pace.settle_seconds
         moves = -1
         while not self._all_ended():
             with contextlib.suppress(LedgerAway):
                 if (made := self._view.moves_made()) != moves:
                     moves, still_since = made, time.monotonic()
             now = time.monotonic()
-            if self._installed.trouble() is not None or now - still_since > STILL_SECONDS:
-                self._trouble.append(self._installed.trouble() or f"Nothing moved for {STILL_SECONDS:.0f} s.")
+            if self._installed.trouble() is not None or now - still_since > longest:
+                self._trouble.append(self._installed.trouble() or f"Nothing moved for {longest:.0f} s.")
                 return
             if now - begun > LONGEST_CALM_SECONDS:
                 self._trouble.append(f"Not all had ended {LONGEST_CALM_SECONDS:.0f} s after the last fault.")
@@ -203,6 +228,7 @@ class _Session:
 
     def check(self) -> Report:
         """Hold all against the truth."""
+        self._operator.stop()
         seconds = (self._ended_at or time.monotonic()) - self._began
         begun = time.monotonic()
         findings, accepted = Findings(), read_journal(self._installed.journal)
@@ -210,8 +236,12 @@ class _Session:
         last_runs, moves = self._view.last_runs(), self._view.moves()
         check_documents(self._installed.services.store, self._truth, last_runs, findings)
         self._older(last_runs, findings)
+        rates = Rates.of(accepted)
+        check_limits(accepted, self._truth, self._view, rates, findings)
+        raises = len(self._view.raised(SCARCE_BUDGET))
         bad = {what["run"] for some in vars(findings).values() for what in some if "run" in what}
-        bad |= {key.rsplit("-", 3)[0] for what in findings.billed_twice for key in what["submissions"] if key}
+        billed = [*findings.billed_twice, *findings.over_budget]
+        bad |= {key.rsplit("-", 3)[0] for what in billed for key in what["submissions"] if key}
         details = self._view.told(sorted(bad)[:100])
         self._view.close()
         self._console.print(f"Checked in {time.monotonic() - begun:.0f} s.")
@@ -225,6 +255,8 @@ class _Session:
             states=states_of(last_runs),
             billed_requests=len(accepted),
             billed_pages=sum(request.pages for request in accepted),
+            rates=rates,
+            raises=raises,
             findings=findings,
             faults=self._breaker.happened,
             recoveries=by_kind(self._breaker.happened, by_run(moves)),

@@ -13,6 +13,7 @@ def right(chaos: Chaos, folder) -> bool:
     """Whether all is right; what is not is printed, with the seed, and what is left stays in the folder."""
     report = run(chaos, folder, Console(width=200))
     assert report.findings.in_doubt == []
+    assert report.raises, "a budget was used up, and raised"
     return report.is_right
 
 
@@ -26,7 +27,7 @@ def test_a_minute_of_chaos_loses_nothing_and_bills_nothing_twice(tmp_path):
 @pytest.mark.parametrize(
     "chaos",
     [
-        Chaos(documents=600, seed=21, seconds=90),
+        Chaos(documents=700, seed=21, seconds=180, drop_seconds=150),
         Chaos(documents=250, seed=22, seconds=40, postgres=True),
     ],
     ids=["sqlite", "postgres"],

@@ -19,7 +19,16 @@ from tests.chaos.checking import Findings, Truth, billed_twice, check_documents,
 from tests.chaos.documents import INBOX, Kind, Planned
 from tests.chaos.faults import Fault
 from tests.chaos.installation import OUTPUT, PRIVATE
-from tests.chaos.ledger_view import LastRun, Moved
+from tests.chaos.ledger_view import Counted, LastRun, Moved
+from tests.chaos.limits import (
+    PAGES_PER_MINUTE,
+    SCARCE_BUDGET,
+    Raise,
+    Rates,
+    over_budget,
+    rate_passed,
+    wrongly_counted,
+)
 from tests.chaos.recovery import Recovery, by_run, longest_stands, recovery
 from tests.memory_store import InMemoryStore
 
@@ -122,7 +131,7 @@ def test_rows_that_were_invented_for_another_content_are_told(store):
     assert list(found(store, last_run(exported()))) == ["wrong_rows"]
 
 
-def accepted(submission, digest, pages=(0, 1)):
+def accepted(submission, digest, pages=(0, 1), at=0.0):
     file = File(
         id=submission,
         model="chaos",
@@ -136,7 +145,7 @@ def accepted(submission, digest, pages=(0, 1)):
         accepted_at=0,
         ready_at=0,
     )
-    return Accepted(account="key", submission=submission, files=(file,))
+    return Accepted(account="key", submission=submission, arrived_at=at, files=(file,))
 
 
 def test_a_content_that_was_billed_under_two_keys_was_billed_twice():
@@ -147,6 +156,43 @@ def test_a_content_that_was_billed_under_two_keys_was_billed_twice():
 def test_pages_that_a_document_does_not_have_are_told():
     right, wrong = accepted("a", PLANNED.digest(0)), accepted("b", PLANNED.digest(1), pages=(0, 1, 2))
     assert [each["submissions"] for each in wrongly_priced([right, wrong], TRUTH)] == [["b"]]
+
+
+def test_a_minute_with_more_pages_than_are_allowed_is_told():
+    half = tuple(range(PAGES_PER_MINUTE // 2))
+    bill = [accepted(name, name, half, at) for name, at in (("a", 10), ("b", 50), ("c", 70))]
+    assert rate_passed(Rates.of(bill)) == []
+    late = accepted("d", "d", pages=(0,), at=71)
+    (passed,) = rate_passed(Rates.of([*bill, late]))
+    assert (passed["pages"], passed["at"]) == (PAGES_PER_MINUTE + 1, 71)
+
+
+def test_what_arrives_before_its_budget_was_raised_is_told():
+    bill = [accepted("a", "one", at=5), accepted("b", "two", at=9), accepted("c", "other", at=9)]
+    routes = {"one": SCARCE_BUDGET, "two": SCARCE_BUDGET, "other": "paid"}
+
+    def told(raised_at):
+        raises = [Raise(datetime.fromtimestamp(raised_at, UTC), pages=2)]
+        return [each["submissions"] for each in over_budget(bill, routes, {SCARCE_BUDGET: 2}, raises)]
+
+    assert told(8) == []
+    assert told(10) == [["b"]]
+
+
+def test_the_ledger_must_count_what_was_billed_but_for_what_is_in_doubt():
+    bill = [accepted("a", "one"), accepted("b", "two")]
+    routes = {"one": "paid", "two": "thrifty"}
+
+    def told(paid, thrifty, in_doubt=0):
+        counted = {"paid": paid, "thrifty": thrifty}
+        return [each["route"] for each in wrongly_counted(bill, routes, counted, in_doubt)]
+
+    right = Counted(2, 0)
+    assert told(right, right) == []
+    assert told(right, Counted(3, 0)) == ["thrifty"]
+    assert told(Counted(1, 0), right) == ["paid"]
+    assert told(Counted(0, 2), right) == ["paid"], "nothing may stay promised"
+    assert told(Counted(0, 2), right, in_doubt=2) == []
 
 
 def happened(*under_way, back=2.0):

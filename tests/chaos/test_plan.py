@@ -8,6 +8,7 @@ from headrace.pages import count_pages
 from tests.chaos.documents import INBOX, SYNC_PAGE_LIMIT, Kind, plan_documents
 from tests.chaos.events import event, tellings
 from tests.chaos.faults import plan_faults
+from tests.chaos.limits import SCARCE_PAGES
 
 SEED = 7
 
@@ -26,7 +27,14 @@ def test_every_kind_of_fault_comes_before_any_comes_again():
     kinds = [fault.kind for fault in first_faults(200, postgres=True)]
     once = len(set(kinds))
     assert len(set(kinds[:once])) == once
-    assert {"kill postgres", "kill s3", "flush valkey", "stop worker-threads", "kill a pool child"} <= set(kinds)
+    assert {
+        "kill postgres",
+        "kill s3",
+        "flush valkey",
+        "stop worker-threads",
+        "kill a pool child",
+        "pause the provider",
+    } <= set(kinds)
 
 
 def test_postgres_is_only_broken_where_it_keeps_the_ledger():
@@ -42,6 +50,14 @@ def test_no_two_contents_are_the_same_and_each_has_its_pages():
         counted = count_pages(lambda start, length, body=body: body[start : start + length], len(body), most_pages=9)
         assert counted.pages == each.pages
         assert (each.pages > SYNC_PAGE_LIMIT) == (each.kind is Kind.ASYNC)
+
+
+def test_some_documents_come_under_a_budget_that_is_soon_used_up():
+    planned = plan_documents(60, SEED)
+    scarce = [each for each in planned if each.route == "thrifty"]
+    assert sum(each.pages for each in scarce) > SCARCE_PAGES
+    assert max(each.pages for each in planned) <= SCARCE_PAGES, "none is larger than the whole budget"
+    assert {each.key.split("/")[0] for each in planned} == {"paid", "thrifty", "local"}
 
 
 def test_some_events_never_come_and_some_come_twice():

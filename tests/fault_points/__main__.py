@@ -17,7 +17,7 @@ from random import Random
 from tests.architecture.fault_points import fault_point_names
 from tests.fault_points.cases import Pair, new_or_in_focus, pairs, thorough, unpassed
 from tests.fault_points.director import Case, Director, ground, trace_of
-from tests.fault_points.judgement import failures
+from tests.fault_points.judgement import failures, miscounted
 from tests.fault_points.lives import SCENARIOS
 from tests.fault_points.passings import Passing
 from tests.fault_points.report import Report
@@ -139,11 +139,12 @@ class _Proof:
         """What is wrong with it, measured by its own undisturbed life, unless it is as good as another one's."""
         names = (case.scenario.name, *case.scenario.may_end_as)
         found = [failures(case.result, self._undisturbed[name].result) for name in names]
-        return found[0] if all(found) else []
+        return (found[0] if all(found) else []) + _miscounted(case)
 
     def _judge_undisturbed(self, case: Case) -> None:
         if case.result and (not case.result["ended"] or (case.result["open"] and not case.scenario.may_stay_open)):
             case.failures += [f"undisturbed, and not ended: {entry}" for entry in case.result["open"] or ["in time"]]
+        case.failures += _miscounted(case)
         if case.failures:
             self._keep(case)
             sys.stdout.write(f"FAILED {case.name}: {case.failures}\n")
@@ -154,6 +155,10 @@ class _Proof:
             kept = self._options.keep / case.world.name
             shutil.copytree(case.world.folder, kept, dirs_exist_ok=True)
             sys.stdout.write(f"kept in {kept}\n")
+
+
+def _miscounted(case: Case) -> list[str]:
+    return [] if case.scenario.may_stay_open else miscounted(case.result, case.scenario.spent_to_billed)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

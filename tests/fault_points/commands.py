@@ -41,6 +41,13 @@ def _reprocess(world: World) -> None:
         person.headrace(world, "reprocess", f"s3://{INBOX}/{world.key('paid/short.pdf')}", "--yes")
 
 
+def _reprocess_and_cut(world: World) -> None:
+    person.until(lambda: _is_exported(world), "the run was not exported")
+    if person.run_of(world, 2) is None:
+        world.order(do="cut")
+    _reprocess(world)
+
+
 def _exported_before(world: World) -> None:
     _short(world)
     person.live_before(world, _is_exported)
@@ -108,7 +115,16 @@ SCENARIOS = (
         may_end_as=("sync", "cut"),
     ),
     Scenario("republish", "`headrace republish`", _exported_before, act=_republish, also=_is_exported, focus=_PERSON),
-    Scenario("reprocess", "`headrace reprocess`", _short, act=_reprocess, runs=2, focus=_PERSON),
+    Scenario(
+        "reprocess",
+        "`headrace reprocess`",
+        _short,
+        act=_reprocess,
+        runs=2,
+        focus=_PERSON,
+        may_end_as=("reprocess-cut",),
+    ),
+    Scenario("reprocess-cut", "the same, and the second answer is cut off", _short, act=_reprocess_and_cut, runs=2),
     Scenario(
         "schedule",
         "a schedule retries what was refused",

@@ -112,6 +112,7 @@ class Director:
             scenario.schedules,
             on_postgres=scenario.on_postgres,
             has_queue=scenario.has_queue,
+            budget_pages=scenario.budget_pages,
             more_environ=scenario.environ,
         )
         early = self._random.random() < EARLY_RESTARTS

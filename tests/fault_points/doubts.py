@@ -1,5 +1,6 @@
 """Lives with a request of which nobody knows at first whether it was taken."""
 
+import operator
 from collections.abc import Callable
 
 import httpx
@@ -124,6 +125,7 @@ SCENARIOS = (
         focus=frozenset({"settle"}),
         echoed=False,
         route_options={"on_doubt": "resubmit"},
+        spent_to_billed=operator.ge,
         may_end_as=("sync", "cut"),
     ),
     Scenario("held", "nobody can tell, and a person is to decide", _not_taken, echoed=False, may_stay_open=True),
@@ -132,6 +134,7 @@ SCENARIOS = (
         "nobody can tell, and a person has it sent again",
         _not_taken,
         act=_settle_by_hand("--resend"),
+        spent_to_billed=operator.ge,
         also=_is_settled,
         echoed=False,
         focus=_PERSON,
@@ -145,6 +148,7 @@ SCENARIOS = (
         also=_is_settled,
         echoed=False,
         focus=_PERSON,
+        spent_to_billed=operator.ge,
     ),
     Scenario(
         "ask",
@@ -165,7 +169,7 @@ SCENARIOS = (
         focus=_PERSON,
         may_end_as=("sync", "cut"),
     ),
-    Scenario("taken-twice", "two requests were taken under one key", _taken_twice),
+    Scenario("taken-twice", "two requests were taken under one key", _taken_twice, spent_to_billed=operator.le),
     Scenario("slow", "the answer takes longer than a lease is renewed", _slow, may_end_as=("cut",)),
     Scenario(
         "taken-over",

@@ -1,6 +1,7 @@
 """Lives that end in other ways than most, or on a way of their own."""
 
 import json
+import operator
 from contextlib import suppress
 
 from headrace.errors import HeadraceError, ObjectNotFound
@@ -19,7 +20,7 @@ def _refused(world: World) -> None:
 
 def _limited(world: World) -> None:
     world.put("paid/short.pdf", make_pdf(2))
-    world.order(do="answer", status=429)
+    world.order(do="answer", status=429, retry_after=2)
 
 
 def _hurry(world: World) -> None:
@@ -65,6 +66,11 @@ def _long(world: World) -> None:
 def _slowly_polled(world: World) -> None:
     _long(world)
     world.order(do="slow", on="fetch", seconds=7)
+
+
+def _polls_limited(world: World) -> None:
+    _long(world)
+    world.order(do="answer", on="fetch", status=429, retry_after=2)
 
 
 def _foreign_marker(world: World) -> None:
@@ -116,7 +122,7 @@ SCENARIOS = (
         "store-away",
         "the store does not answer for a while",
         lambda world: world.put("paid/short.pdf", make_pdf(2)),
-        disturbances={"route:wire.s3.HEAD.document.before#1": _unavailable},
+        disturbances={"route:wire.s3.GET.document.before#1": _unavailable},
         meanwhile=_hurry,
         may_end_as=("sync", "cut"),
     ),
@@ -133,6 +139,8 @@ SCENARIOS = (
         _text,
         disturbances={"submit:wire.s3.PUT.prediction.before#1": _unavailable},
         route_options=_TEXT,
+        # A text is billed under no key.
+        spent_to_billed=operator.ge,
         meanwhile=_hurry,
         may_end_as=("text-taken", "text-not-taken"),
     ),
@@ -149,6 +157,12 @@ SCENARIOS = (
         lambda world: _text(world, do="answer", status=502, body="html", billed=False),
         route_options=_TEXT,
         may_stay_open=True,
+    ),
+    Scenario(
+        "polls-limited",
+        "a poll is refused as one too many, and the polls of its lane rest for a moment",
+        _polls_limited,
+        may_end_as=("async",),
     ),
     Scenario("slow-poll", "a poll takes longer than its heart beats", _slowly_polled, may_end_as=("async",)),
     Scenario(

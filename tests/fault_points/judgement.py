@@ -1,6 +1,6 @@
 """Whether a disturbed life came to what an undisturbed one comes to, and in what it did not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _AROUND_CHARACTERS = 60
@@ -14,6 +14,15 @@ def failures(result: dict[str, Any], undisturbed: dict[str, Any]) -> list[str]:
     found += [f"left open: {entry}" for entry in result["open"] if entry not in undisturbed["open"]]
     found += differences(undisturbed["outcome"], result["outcome"])
     return found
+
+
+def miscounted(result: dict[str, Any], is_right: Callable[[int, int], bool]) -> list[str]:
+    """What a budget counts wrongly, in words; `is_right` compares the pages that it counts with the billed ones."""
+    if not result:
+        return []
+    billed = sum(entry["pages"] for entry in result["outcome"]["bill"].values())
+    spent = result["outcome"]["spent"]
+    return [] if is_right(spent, billed) else [f"{billed} pages were billed, and the budget counts {spent}"]
 
 
 def differences(expected: Any, found: Any, place: str = "") -> Iterator[str]:

@@ -1,6 +1,6 @@
 """All the lives, in the order in which they take fault points: what one passes, the next need not die at again."""
 
-from tests.fault_points import commands, doubts, ends, queues, versions
+from tests.fault_points import commands, doubts, ends, limits, queues, versions
 from tests.fault_points.scenarios import Scenario
 from tests.fault_points.world import World
 from tests.pdfs import make_pdf
@@ -42,6 +42,7 @@ SCENARIOS = {
         *_PLAIN,
         *doubts.SCENARIOS,
         *ends.SCENARIOS,
+        *limits.SCENARIOS,
         *versions.SCENARIOS,
         *commands.SCENARIOS,
         *queues.SCENARIOS,

@@ -48,6 +48,7 @@ def outcome(world: World) -> dict[str, Any]:
         ],
         "files": _files(world, names),
         "bill": _bill(world, names),
+        "spent": world.services.ledger.budgets_used([world.budget])[0].spent.pages,
     }
 
 
@@ -81,8 +82,15 @@ def open_ends(world: World) -> list[str]:
         *(f"the poll group {group} is not ended" for group in world.open_poll_groups()),
         *(f"the lease {row.name} is held for longer than leases are" for row in held),
         *_open_notes(world),
+        *_open_promises(world),
     ]
     return [names.plain(text) for text in found]
+
+
+def _open_promises(world: World) -> list[str]:
+    """Pages that are promised to a run still."""
+    (used,) = world.services.ledger.budgets_used([world.budget])
+    return [f"{used.reserved.pages} pages are promised"] if used.reserved.pages else []
 
 
 def _open_notes(world: World) -> list[str]:
@@ -116,7 +124,8 @@ def _files(world: World, names: "_Names") -> dict[str, Any]:
     return {
         "published": {
             _DATE.sub("received=DAY", names.plain(head.key)): _content(head.key, store.read(OUT, head.key), names)
-            for head in heads[OUT]
+            # In the order of what every case calls them, for what is given a name is numbered as it comes.
+            for head in sorted(heads[OUT], key=lambda head: names.plain(head.key))
             if _DOCTORS not in head.key
         },
         # The raw answer goes second; who dies in between leaves the prediction alone, which is what counts.

@@ -1,11 +1,12 @@
 """A life that is cut off: what lies in the bucket, what goes wrong, what a person does, and how it ends."""
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from config.schedules import Schedule
-from tests.fault_points.world import World
+from tests.fault_points.world import AMPLE_PAGES, World
 
 
 def nothing(_world: World) -> None:
@@ -40,6 +41,11 @@ class Scenario:
     route_options: Mapping[str, Any] = field(default_factory=dict)
     schedules: tuple[Schedule, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    budget_pages: int = AMPLE_PAGES
+    """How many pages may be paid."""
+    spent_to_billed: Callable[[int, int], bool] = operator.eq
+    """How the pages that the budget counts in the end are to the billed ones: `ge` where more may have been billed, for
+    all that anybody knows, `le` where something is billed that nobody knows of."""
     has_queue: bool = False
     """Whether documents are told of by a queue; else the bucket is watched."""
     echoed: bool = True

@@ -17,6 +17,7 @@ from config.lanes import LaneSettings
 from config.routes import RouteTable
 from config.schedules import Schedule
 from config.settings import Settings, load_settings
+from headrace.budgets import Budget
 from headrace.clock import SystemClock
 from headrace.document import Document
 from headrace.ledger import Ledger
@@ -35,6 +36,8 @@ SEND_SECONDS = 10.0
 SETTLE_SECONDS = 2.0
 QUEUE_VISIBILITY_SECONDS = 3
 _MOST_RUNS = 100
+AMPLE_PAGES = 1000
+BUDGET = "all-that-is-paid"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class World:
     schedules: tuple[Schedule, ...] = ()
     on_postgres: bool = False
     has_queue: bool = False
+    budget_pages: int = AMPLE_PAGES
     more_environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -158,8 +162,20 @@ class World:
             **{"model": self.model, **self.route_options},
         )
         free = Route(name="free", bucket=INBOX, prefix=f"{self.name}/free/", provider="local", **places)
-        lane = LaneSettings(provider="nanonets", model=self.model, price_per_page="0.1")
-        return RouteTable((paid, free), (lane,), self.schedules)
+        # High enough for nobody to wait long for a place, but each one has to be taken, and paid from the budget.
+        lane = LaneSettings(
+            provider="nanonets",
+            model=paid.model,
+            pages_per_minute=6000,
+            requests_per_second=50.0,
+            price_per_page="0.1",
+        )
+        return RouteTable((paid, free), (lane,), self.schedules, (self.budget,))
+
+    @property
+    def budget(self) -> Budget:
+        """What all that is paid counts against."""
+        return Budget(name=BUDGET, account="nanonets", period="month", pages=self.budget_pages)
 
     @property
     def _ledger_url(self) -> str:
