@@ -12,8 +12,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from config.lanes import LaneSettings
+from config.presets import PRESETS, Preset
 from config.schedules import Schedule
 from config.settings import VENDOR_NAMES, Settings, variable
+from headrace.budgets import Budget
 from headrace.labels import LabelRule
 from headrace.polling import PollSchedule
 from headrace.routing import Route
@@ -58,6 +60,32 @@ A document's metadata comes from the route's `metadata`, from what `key_pattern`
 or more, never a slash, and as few as fit; a key of another form gets no names.
 """
 
+_LANE = """\
+### [[lanes]]
+
+A lane is a provider, an account and a model: one entry each, where anything but the defaults is to hold for it. All
+of it holds for all workers together ([limits.md](limits.md)), and what is kept back goes on by itself. A lane that no
+entry describes has the defaults: no rate, and no price. All prices are in one currency, since costs are added up. The
+`local` provider has no rate.
+
+"""
+
+_PRESETS = """\
+A vendor changes its limits, and its own pages do not always agree: where yours told you other figures, or answers
+"too much" (429) again and again, write those instead. The presets:
+
+"""
+
+_BUDGET = """\
+### [[budgets]]
+
+What a route, or an account with all that uses it, may spend in a day or a month of UTC. Where several budgets cover a
+document, it has to fit into all of them. What does not fit waits, and what is larger than the whole of a budget
+fails; [limits.md](limits.md#budgets) says what counts. A budget may be changed at any time; what was spent is known
+by day and route, so it counts at once, also in a budget that is new. Its name is what `headrace budget raise` raises.
+
+"""
+
 _SCHEDULE = """\
 ### [[schedules]]
 
@@ -90,7 +118,9 @@ def page() -> str:
             _METADATA,
             "### [routes.poll]\n\n" + _table(PollSchedule),
             "### [[routes.fields]]\n\n" + _table(LabelRule),
-            "### [[lanes]]\n\nA lane is a provider, an account and a model.\n\n" + _table(LaneSettings),
+            _LANE + _table(LaneSettings),
+            _PRESETS + _presets(),
+            _BUDGET + _table(Budget),
             _SCHEDULE + _table(Schedule),
             _QUEUE.rstrip("\n"),
         ]
@@ -105,6 +135,21 @@ def _table(model: type[BaseModel], named: Callable[[str], str] = "`{}`".format) 
             f"| {shown} | {_kind(field.annotation)} | {_default(field)} | {_escaped(field.description or '')} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def _presets() -> str:
+    rows = ["| preset | of | what it allows | |", "|---|---|---|---|"]
+    for name, preset in PRESETS.items():
+        about = f"{preset.about} {preset.published}"
+        rows.append(f"| `{name}` | {preset.provider} | {_allowed(preset)} | {about} |")
+    return "\n".join(rows) + "\n"
+
+
+def _allowed(preset: Preset) -> str:
+    pages, requests = preset.rate.pages_per_minute, preset.rate.requests_per_second
+    said = [] if pages is None else [f"{pages} pages a minute"]
+    said += [] if requests is None else [f"{requests:.3g} requests a second ({requests * 60:g} a minute)"]
+    return ", ".join(said)
 
 
 def _with_alias(name: str) -> str:

@@ -11,10 +11,16 @@ from config import toml_lines
 from config.lanes import LaneSettings
 from config.mistakes import did_you_mean, in_words, nearest
 from config.schedules import Schedule
+from headrace.budgets import Budget
 from headrace.errors import ConfigurationError
 from headrace.routing import Route
 
-MODELS: Mapping[str, type[BaseModel]] = {"routes": Route, "lanes": LaneSettings, "schedules": Schedule}
+MODELS: Mapping[str, type[BaseModel]] = {
+    "routes": Route,
+    "lanes": LaneSettings,
+    "budgets": Budget,
+    "schedules": Schedule,
+}
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,23 @@
 """What no single entry of headrace.toml can know: whether all of them fit together. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
 
 from config.lanes import LaneSettings
+from config.limit_checks import (
+    budgets_of_nothing,
+    budgets_without_price,
+    budgets_without_route,
+    lane_mistakes,
+    lanes_without_route,
+)
 from config.mistakes import did_you_mean, shown
 from config.request_checks import request_mistakes
 from config.schedules import Schedule
 from config.toml_lines import Path
+from headrace.budgets import Budget
 from headrace.flattening import OTHER, TABLE_ROW_COLUMNS
 from headrace.key_pattern import check_pattern
 from headrace.routing import SEND_WITHIN, Route
@@ -21,26 +30,37 @@ _MOST_POLLS = 100_000
 _LONGEST_LINK = timedelta(days=7)
 
 
-def table_mistakes(
-    routes: Mapping[int, Route],
-    lanes: Mapping[int, LaneSettings],
-    schedules: Mapping[int, Schedule],
-    *,
-    all_routes: bool,
-) -> list[Mistake]:
-    """Every mistake that shows only when entries are compared, or when an entry is weighed as a whole.
+@dataclass(frozen=True)
+class Written:
+    """The entries of a file that could be read, each table's by their places in it.
 
-    `all_routes` says whether `routes` holds every route of the file: else nobody is told that one is missing.
+    `broken` names the tables in which something could not be read: nobody is told that an entry of those is missing.
     """
+
+    routes: Mapping[int, Route]
+    lanes: Mapping[int, LaneSettings]
+    budgets: Mapping[int, Budget]
+    schedules: Mapping[int, Schedule]
+    broken: Collection[str] = ()
+
+
+def table_mistakes(written: Written) -> list[Mistake]:
+    """Every mistake that shows only when entries are compared, or when an entry is weighed as a whole."""
+    routes, lanes, budgets, schedules = written.routes, written.lanes, written.budgets, written.schedules
+    all_routes, all_lanes = "routes" not in written.broken, "lanes" not in written.broken
     return [
         *_repeated_names("routes", {index: route.name for index, route in routes.items()}),
+        *_repeated_names("budgets", {index: budget.name for index, budget in budgets.items()}),
         *_repeated_names("schedules", {index: schedule.name for index, schedule in schedules.items()}),
         *(((("routes", index, *path)), words) for index, route in routes.items() for path, words in _route(route)),
         *_routes_that_take_the_same(routes),
         *_places(routes),
         *_shared_outputs(routes),
-        *_lanes(lanes),
-        *(_lanes_without_route(lanes, routes) if all_routes else ()),
+        *lane_mistakes(lanes),
+        *(lanes_without_route(lanes, routes) if all_routes else ()),
+        *budgets_of_nothing(budgets),
+        *(budgets_without_route(budgets, routes) if all_routes else ()),
+        *(budgets_without_price(budgets, routes, lanes) if all_lanes else ()),
         *(_schedules_without_route(schedules, routes) if all_routes else ()),
     ]
 
@@ -185,33 +205,6 @@ def _shared_outputs(routes: Mapping[int, Route]) -> Iterator[Mistake]:
                     "declare the same columns in the same order, or give it another output."
                 ),
             )
-
-
-def _lanes(lanes: Mapping[int, LaneSettings]) -> Iterator[Mistake]:
-    seen: dict[str, int] = {}
-    currency: str | None = None
-    for index, settings in lanes.items():
-        if (first := seen.setdefault(str(settings.lane), index)) != index:
-            yield ("lanes", index), f'"{settings.lane}" is described in lanes[{first}] too; keep one.'
-        if settings.price_per_page is not None:
-            currency = currency or settings.currency
-            if settings.currency != currency:
-                yield (
-                    ("lanes", index, "currency"),
-                    f"{settings.currency} beside {currency}: costs are added up; use one currency.",
-                )
-
-
-def _lanes_without_route(lanes: Mapping[int, LaneSettings], routes: Mapping[int, Route]) -> Iterator[Mistake]:
-    used = {str(route.lane) for route in routes.values()}
-    for index, settings in lanes.items():
-        name = str(settings.lane)
-        if name not in used:
-            yield ("lanes", index), f'no route uses "{name}".{did_you_mean(name, used) or _used_lanes(used)}'
-
-
-def _used_lanes(used: Iterable[str]) -> str:
-    return f" Routes use {', '.join(sorted(used))}." if used else ""
 
 
 def _schedules_without_route(schedules: Mapping[int, Schedule], routes: Mapping[int, Route]) -> Iterator[Mistake]:

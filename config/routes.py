@@ -12,9 +12,11 @@ from config import toml_lines
 from config.entries import Entries, Origin, raise_mistakes
 from config.lanes import LaneSettings
 from config.mistakes import did_you_mean
-from config.route_checks import table_mistakes
+from config.route_checks import Written, table_mistakes
 from config.schedules import Schedule
 from config.settings import Settings, missing_key, variable
+from headrace.budgets import Budget
+from headrace.dispatching import LaneRules
 from headrace.errors import ConfigurationError
 from headrace.routing import Lane, Route, choose_route
 from headrace.storage import Location
@@ -27,6 +29,7 @@ class RouteTable:
     routes: tuple[Route, ...]
     lanes: tuple[LaneSettings, ...] = ()
     schedules: tuple[Schedule, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     origin: Origin = field(default=Origin("headrace.toml", {}), compare=False, repr=False)
 
     def for_key(self, bucket: str, key: str) -> Route:
@@ -37,6 +40,23 @@ class RouteTable:
         """What the file says of a lane, or the defaults."""
         listed = {settings.lane: settings for settings in self.lanes}
         return listed.get(lane) or LaneSettings(provider=lane.provider, account=lane.account, model=lane.model)
+
+    def of_lane(self, lane: Lane) -> LaneRules:
+        """What the dispatcher goes by in a lane."""
+        settings = self.lane(lane)
+        price = settings.price_per_page
+        return LaneRules(
+            in_flight=settings.in_flight,
+            pages_per_minute=settings.rate.pages_per_minute,
+            requests_per_second=settings.rate.requests_per_second,
+            price=None if price is None else float(price),
+            paid=lane.provider != "local",
+        )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What share of a lane each route has beside the others of it."""
+        return {route.name: route.weight for route in self.routes}
 
     def privates(self) -> set[Location]:
         """Every place that holds notes, answers and a marker."""
@@ -63,11 +83,14 @@ def load_routes(path: Path) -> RouteTable:
     entries = Entries(data, origin)
     routes = entries.read("routes", Route)
     lanes = entries.read("lanes", LaneSettings)
+    budgets = entries.read("budgets", Budget)
     schedules = entries.read("schedules", Schedule)
-    together = table_mistakes(routes, lanes, schedules, all_routes="routes" not in entries.broken)
+    together = table_mistakes(Written(routes, lanes, budgets, schedules, entries.broken))
     found = [*entries.mistakes, *(origin.mistake(*mistake) for mistake in together)]
     raise_mistakes(found)
-    return RouteTable(tuple(routes.values()), tuple(lanes.values()), tuple(schedules.values()), origin)
+    return RouteTable(
+        tuple(routes.values()), tuple(lanes.values()), tuple(schedules.values()), tuple(budgets.values()), origin
+    )
 
 
 def check_secrets(table: RouteTable, settings: Settings) -> None:

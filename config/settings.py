@@ -50,7 +50,7 @@ class Settings(BaseModel):
     )
     routes_file: Path = Field(
         default=Path("headrace.toml"),
-        description="The file with routes, lanes and schedules (second part of this page).",
+        description="The file with routes, lanes, budgets and schedules (second part of this page).",
     )
     broker_url: SecretStr | None = Field(
         default=None,

@@ -9,7 +9,7 @@ HeadraceError
 │   └── PredictionRejected  the provider refused for good (400, 401, 402, 403, 404, other 4xx), or failed
 ├── TransientError          nothing was paid and trying again may help
 │   ├── RateLimited, ProviderUnavailable, NotSent
-│   └── StorageUnavailable (StorageFull), QueueUnavailable
+│   └── StorageUnavailable (StorageFull), QueueUnavailable, LimitsUnavailable
 ├── InDoubt                 a paid request may have been taken: nobody retries, it is settled (headrace/doubt.py)
 ├── StorageError            the object store says no: ObjectNotFound, PreconditionFailed, StorageRefused (SourceRefused)
 ├── LedgerError             StaleClaim: somebody else has the run; LedgerUnavailable, ForeignLedger
@@ -148,9 +148,13 @@ class TransientError(HeadraceError):
 
 
 class RateLimited(TransientError):
-    """The provider said: too much, too fast (429)."""
+    """The provider said: too much, too fast (429). `after_seconds`: for how long it asks us to wait, if it does."""
 
     reason = Reason.RATE_LIMITED
+
+    def __init__(self, message: str, after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
 
 
 class ProviderUnavailable(TransientError):
@@ -179,6 +183,10 @@ class StorageFull(StorageUnavailable):
 
 class QueueUnavailable(TransientError):
     """The queue of bucket notifications cannot be reached, is not there, or refuses us."""
+
+
+class LimitsUnavailable(TransientError):
+    """Nobody can say how fast requests may go, so none is sent."""
 
 
 class InDoubt(HeadraceError):

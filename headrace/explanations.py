@@ -83,16 +83,16 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "Read the detail; check the route's model, then retry.",
     ),
     Reason.KEY_REFUSED: Explanation(
-        "The provider does not accept the API key (401); nothing was charged.",
-        "Set the right key for the route's account, check it with `headrace doctor`, then retry.",
+        "The provider does not accept the API key (401), so its account is left alone; nothing was charged.",
+        "Set the right key and restart the workers; it goes on within 15 minutes, and at once by `headrace resume`.",
     ),
     Reason.QUOTA_USED_UP: Explanation(
-        "The provider's quota or credit is used up (402); nothing was charged.",
-        "Buy more or wait for the next period, then retry.",
+        "The provider's quota or credit is used up (402), so its account is left alone; nothing was charged.",
+        "Buy more, or wait for more; it goes on within 15 minutes of that, and at once by `headrace resume`.",
     ),
     Reason.FORBIDDEN: Explanation(
-        "The API key may not use this model (403); nothing was charged.",
-        "Give the account the right to use the model, or name another account in the route, then retry.",
+        "The API key may not use this model (403), so its lane is left alone; nothing was charged.",
+        "Give the account the right to use it; it goes on within 15 minutes of that, and at once by `headrace resume`.",
     ),
     Reason.MODEL_NOT_FOUND: Explanation(
         "The provider knows no model of this id (404); nothing was charged.",
@@ -107,8 +107,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         'Let the provider reach the bucket, then retry; or write send = "stream" in the route, and reprocess.',
     ),
     Reason.RATE_LIMITED: Explanation(
-        "The provider says that too much came too fast (429); nothing was charged.",
-        "It is tried again by itself, ten times; once failed, lower in_flight of the lane and retry.",
+        "The provider says that too much came too fast (429), so its lane pauses; nothing was charged.",
+        "Nothing is to be done: it goes on by itself; where it comes often, lower pages_per_minute of the lane.",
     ),
     Reason.UNREACHABLE: Explanation(
         "No connection to the provider could be made; nothing was sent.",
@@ -169,11 +169,32 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "It was not known whether the provider took the document, and a person decided to leave it at that.",
         "Retry it by this reason where it is still wanted after all, which may pay a second time.",
     ),
-    # Ourselves.
+    # What we allow ourselves, or a person did.
     Reason.IN_FLIGHT: Explanation(
         "The lane already has as many documents at the provider as it may.",
-        "Nothing is to be done; raise in_flight of the lane where the provider can take more.",
+        "Nothing is to be done: it goes on when one comes back; raise in_flight of the lane where it can take more.",
     ),
+    Reason.RATE: Explanation(
+        "The lane sends as many pages a minute, or requests a second, as it may.",
+        "Nothing is to be done; raise pages_per_minute or requests_per_second of the lane where its plan allows more.",
+    ),
+    Reason.BUDGET: Explanation(
+        "What a budget allows for this day or month is spent or promised to others.",
+        "Nothing is to be done: it goes on in the next day or month; `headrace budget raise` lets it go on now.",
+    ),
+    Reason.OVER_BUDGET: Explanation(
+        "The document alone is larger than the whole budget of a day or month; nothing was sent.",
+        "Split it, or raise the budget in headrace.toml (for this once by `headrace budget raise`), then retry.",
+    ),
+    Reason.PROVIDER_FAILING: Explanation(
+        "The provider failed several times in a row, so its lane is left alone for a while; nothing was sent.",
+        "Nothing is to be done: one document is tried at the time shown; `headrace resume` lets all go at once.",
+    ),
+    Reason.PAUSED: Explanation(
+        "Somebody paused the provider, the account or the lane; nothing is sent.",
+        "Say `headrace resume` to let it go on; `headrace status` shows who paused it, and why.",
+    ),
+    # Ourselves.
     Reason.POISON: Explanation(
         "Five workers in a row began a step with this document and ended without a word, as a crash does.",
         "Look into the workers' logs for this run; retry once the cause is mended.",

@@ -96,6 +96,14 @@ class Route(BaseModel):
     columns: tuple[str, ...] = Field(
         default=(), description="Table headings that get a column of their own in table_rows."
     )
+    weight: float = Field(
+        default=1.0,
+        strict=True,
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="The route's share of its lane, beside other routes of the same lane that have documents waiting.",
+    )
     poll: PollSchedule = Field(default=PollSchedule(), description="When to ask for an asynchronous answer.")
     on_doubt: Literal["hold", "resubmit"] = Field(
         default="hold",
@@ -127,9 +135,14 @@ class Route(BaseModel):
         return Lane(self.provider, self.account, self.model)
 
     @property
+    def definition(self) -> str:
+        """The route as JSON, without its weight, which makes no other rows: what is kept of a revision."""
+        return self.model_dump_json(exclude={"weight"})
+
+    @property
     def revision(self) -> str:
-        """12 hex digits that change whenever anything of the route does."""
-        return sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """12 hex digits that change whenever the definition does."""
+        return sha256(self.definition.encode()).hexdigest()[:12]
 
     @property
     def link_time(self) -> timedelta:

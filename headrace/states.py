@@ -1,6 +1,6 @@
 """Where a run can be, and why it is there: the words that the ledger, the manifests and people share."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class State(StrEnum):
@@ -38,6 +38,13 @@ END_STATES = frozenset(
 
 NEVER_READ = frozenset({State.SUPERSEDED, State.REMOVED})
 """Ends in which the content was never read: told of again, it is there after all."""
+
+
+class Precedence(IntEnum):
+    """Which runs of a lane go first: what was dropped just now, before what was started together with many others."""
+
+    FRESH = 0
+    BATCH = 1
 
 
 class Mode(StrEnum):
@@ -117,8 +124,14 @@ class Reason(StrEnum):
     # How doubt ended, where the provider does not have it.
     NOT_TAKEN = "not_taken"
     GIVEN_UP = "given_up"
-    # Ourselves.
+    # What we allow ourselves, or a person did.
     IN_FLIGHT = "in_flight"
+    RATE = "rate"
+    BUDGET = "budget"
+    OVER_BUDGET = "over_budget"
+    PROVIDER_FAILING = "provider_failing"
+    PAUSED = "paused"
+    # Ourselves.
     POISON = "poison"
     STORAGE = "storage"
     STORAGE_REFUSED = "storage_refused"

@@ -6,12 +6,13 @@ run twice, or meet another one, or the worker that sent the request: what was no
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
 import structlog
 
+from headrace import retrying
 from headrace.document import SubmissionKey
 from headrace.errors import AnswerLost
 from headrace.ledger.records import Advance, Doubtful, Run, Submission, SubmissionChange
@@ -21,26 +22,9 @@ from headrace.storage import Location
 from headrace.storage.notes import Note
 from tasks.keeping import stored_prediction
 from tasks.outcomes import answered, predicted
-from tasks.paying import pause_after
 from tasks.services import Services
 
 log = structlog.get_logger()
-
-# What a worker that was taken for dead may have noted of a request that certainly was not taken, where sending it
-# again may help. Where the object is gone or replaced, the submit step finds out and ends the run as such.
-_MAY_BE_SENT_AGAIN = frozenset(
-    {
-        Reason.NOT_TAKEN,
-        Reason.RATE_LIMITED,
-        Reason.UNREACHABLE,
-        Reason.NOT_SENT,
-        Reason.STORAGE,
-        Reason.STORAGE_REFUSED,
-        Reason.SOURCE_REFUSED,
-        Reason.OBJECT_GONE,
-        Reason.OBJECT_REPLACED,
-    }
-)
 
 
 class Ending(StrEnum):
@@ -195,17 +179,16 @@ class Case:
                 return None
 
     def _refused(self, reason: Reason) -> Settled:
-        """It certainly was not paid: it waits to be sent again under the same key, or fails after the last attempt."""
+        """It certainly was not paid: it waits to be sent again under the same key, or fails for good."""
         rejected = SubmissionChange(self.request.key, SubmissionState.REJECTED, reason=reason)
-        attempts = self.run.attempts + 1
-        pause = pause_after(attempts)
-        if reason in _MAY_BE_SENT_AGAIN and pause is not None:
-            # What the provider did not have has waited long enough.
-            due_at = self.services.clock.now() if reason is Reason.NOT_TAKEN else self.services.clock.now() + pause
-            to = Advance(State.WAITING, due_at=due_at, facts={"attempts": attempts})
+        # The submit step finds out whether what is not counted still holds: a key, a pause, an object that is gone.
+        attempts = self.run.attempts + (reason not in retrying.UNCOUNTED)
+        pause = timedelta() if reason in retrying.UNCOUNTED else retrying.pause_after(reason, attempts)
+        if pause is not None:
+            to = Advance(State.WAITING, due_at=self.services.clock.now() + pause, facts={"attempts": attempts})
             text = f"{self.request.key} was not taken ({reason}); it is sent again."
             return self._end(Ending.SENT_AGAIN, rejected, to, text)
-        tried = f" It was tried {attempts} times." if reason in _MAY_BE_SENT_AGAIN else ""
+        tried = f" It was tried {attempts} times." if reason in retrying.RULES else ""
         text = f"{self.request.key} was not taken ({reason}).{tried} `headrace retry` tries again."
         return self._end(Ending.FAILED, rejected, Advance(State.FAILED, reason, text), text)
 

@@ -3,7 +3,7 @@ so that two schedulers, or a doubled message, do no harm."""
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +12,9 @@ from celery import Task, shared_task
 
 from headrace.errors import HeadraceError
 from headrace.ledger.records import Hint
+from headrace.routing import Lane
 from headrace.states import State
-from tasks.hints import ADMIT, MARKER, SWEEP, step_of
+from tasks.hints import ADMIT, MARKER, MOST_QUEUED, SWEEP, step_of
 from tasks.services import Services
 
 log = structlog.get_logger()
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 LEASE = timedelta(seconds=15)
 BATCH = 200
 MOST_BATCHES = 10
+# How many runs of a state one sweep hints, at most.
+MOST_SWEPT = 500
 
 
 def holder() -> str:
@@ -46,21 +49,30 @@ def alone(services: Services, name: str, work: Callable[[Services], Any]) -> Non
 @shared_task(bind=True, name=ADMIT, queue="maintenance")
 def admit(self: Task) -> None:
     """The dispatcher: let waiting runs go, as many as their lanes have room for."""
-    alone(self.app.services, "admit", admit_waiting)
+    with self.app.services.hints.look() as ours:
+        if ours:
+            alone(self.app.services, "admit", admit_waiting)
 
 
 def admit_waiting(services: Services) -> int:
     """Admit and hint; returns how many runs were admitted."""
     admitted = 0
     for _ in range(MOST_BATCHES):
-        hints = services.ledger.admit(lambda lane: services.routes.lane(lane).in_flight, limit=BATCH)
+        room = services.hints.room()
+        hints = services.ledger.admit(services.routes, _most_of_a_lane(room))
         services.hints.hint_all(hints)
         admitted += len(hints)
-        if len(hints) < BATCH:
+        # Where the queues' depths are not known it is left at one batch.
+        if len(hints) < BATCH or not room:
             break
     if admitted:
         log.info("runs admitted", runs=admitted)
     return admitted
+
+
+def _most_of_a_lane(room: Mapping[str, int]) -> Callable[[Lane], int]:
+    """How many runs of a lane may be admitted at once: as many as its queue has room for."""
+    return lambda lane: min(BATCH, room.get(step_of(State.ADMITTED, lane.provider)[1], BATCH))
 
 
 @shared_task(bind=True, name=SWEEP, queue="maintenance")
@@ -70,19 +82,21 @@ def sweep(self: Task) -> None:
 
 
 def sweep_overdue(services: Services) -> None:
-    """One sweep over runs, poll groups and lanes in doubt, in bounded batches; a queue that is full gets no more."""
+    """One sweep over runs, poll groups and lanes in doubt; a queue that is full gets no more."""
     room = services.hints.room()
-    for _ in range(MOST_BATCHES):
-        hints = services.ledger.sweep(limit=BATCH)
-        wanted = [hint for hint in hints if _fits(hint, room)]
-        services.hints.hint_all(wanted)
-        if hints:
-            log.info("overdue runs hinted", runs=len(wanted), left_out=len(hints) - len(wanted))
-        if len(hints) < BATCH:
-            break
-    for hint in services.ledger.revive_groups():
-        log.info("poll group revived", group=hint.group_id)
-        services.hints.poll(hint, 0.0)
+    room_of = {state: room.get(step_of(state, None)[1]) for state in State}
+    hints = services.ledger.sweep(
+        {state: MOST_SWEPT if left is None else left for state, left in room_of.items()},
+        queued={state: MOST_QUEUED - left for state, left in room_of.items() if left is not None},
+    )
+    wanted = [hint for hint in hints if _fits(hint, room)]
+    services.hints.hint_all(wanted)
+    if hints:
+        log.info("overdue runs hinted", runs=len(wanted), left_out=len(hints) - len(wanted))
+    # Where many messages wait to be begun, those of groups that seem lost are most likely among them.
+    for hint in services.ledger.wake_groups(room.get("poll", MOST_SWEPT)):
+        log.info("poll group woken", group=hint.group_id)
+        services.hints.poll(hint, hint.in_seconds)
     for lane in services.ledger.lanes_in_doubt():
         services.hints.settle(lane)
 

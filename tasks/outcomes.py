@@ -32,7 +32,12 @@ def predicted(run: Run, route: Route, predictions: Sequence[Prediction], lane: L
 def answered(key: SubmissionKey, prediction: Prediction, advance: Advance, *, job: str | None) -> SubmissionChange:
     """What became of the only submission of a run that `predicted` moves on."""
     return SubmissionChange(
-        key, SubmissionState.ANSWERED, job=job, pages=len(prediction.pages), cost=advance.facts["cost"]
+        key,
+        SubmissionState.ANSWERED,
+        job=job,
+        pages=len(prediction.pages),
+        cost=advance.facts["cost"],
+        provider_cost=prediction.cost,
     )
 
 

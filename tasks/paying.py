@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import structlog
 
-from headrace import doubt
+from headrace import doubt, retrying
+from headrace.breaking import REFUSALS
+from headrace.dispatching import Standstill
 from headrace.document import SubmissionKey
 from headrace.errors import (
     ConfigurationError,
@@ -23,6 +25,8 @@ from headrace.errors import (
     InDoubt,
     NotSent,
     PermanentError,
+    PredictionRejected,
+    RateLimited,
     SourceRefused,
     StaleClaim,
     StorageError,
@@ -36,18 +40,13 @@ from headrace.routing import metadata_of, page_numbers, pages_sent
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage import Location, ObjectHead
 from headrace.storage.notes import Adopt, Doubt, Granted, Note, Over
-from headrace.storage.source import head_of
+from tasks import going_out
 from tasks.keeping import kept_at_last, stored_prediction
 from tasks.outcomes import answered, predicted
-from tasks.sources import source_for
+from tasks.sources import found_for, source_for
 from tasks.step import Held, put_off
 
 log = structlog.get_logger()
-
-
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(minutes=10)
-MOST_ATTEMPTS = 10
 
 
 class Outgoing(NamedTuple):
@@ -55,13 +54,6 @@ class Outgoing(NamedTuple):
 
     source: Source
     request: Request
-
-
-def pause_after(attempts: int) -> timedelta | None:
-    """How long a run waits after this many sendings that were certainly not taken; None once it is to fail."""
-    if attempts >= MOST_ATTEMPTS:
-        return None
-    return min(FIRST_PAUSE * 2.0 ** min(max(attempts - 1, 0), 10), LONGEST_PAUSE)
 
 
 def submit(held: Held, provider: Provider) -> None:
@@ -124,8 +116,8 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
     """
     with ExitStack() as until_sent:
         try:
-            head = head_of(held.services.store, held.document)
-            source = until_sent.enter_context(source_for(held, head, provider))
+            found = found_for(held)
+            source = until_sent.enter_context(source_for(held, found, provider))
         except NotSent as error:
             if begun:
                 _settle_what_was_begun(held, location, key, error)
@@ -136,9 +128,26 @@ def _fence_and_send(held: Held, provider: Provider, location: Location, key: Sub
                 raise
             _settle_what_was_begun(held, location, key, error)
         else:
+            place_at = going_out.take_place(held, _pages_of(held), begun=begun)
+            if place_at is None:
+                return
             granted = _granted(held, location, key)
             if granted is not None:
-                _send(held, provider, location, granted, Outgoing(source, _request(held, granted, head)))
+                # Before it is asked how late it is: where the broker is away, this takes seconds.
+                going_out.make_room(held)
+            # What was begun went past the breaker as far as here, where it turns out that nothing was sent.
+            still = going_out.standstill(held) if granted is not None and begun else None
+            if granted is not None and still is None:
+                still = going_out.is_too_late(held, _pages_of(held), place_at)
+            if granted is not None and still is not None:
+                _left_unsent(held, location, granted, still)
+            elif granted is not None:
+                _send(held, provider, location, granted, Outgoing(source, _request(held, granted, found.head)))
+
+
+def _pages_of(held: Held) -> int:
+    """For how many pages a place is taken."""
+    return 1 if held.run.pages is None else pages_sent(held.run.pages, held.route)
 
 
 def _granted(held: Held, location: Location, key: SubmissionKey) -> Note | None:
@@ -177,7 +186,8 @@ def _end_as_noted(held: Held, key: SubmissionKey, reason: Reason, *, abandoned: 
     state = SubmissionState.ABANDONED if abandoned else SubmissionState.REJECTED
     change = SubmissionChange(key, state, reason=reason)
     if abandoned and reason is not Reason.GIVEN_UP:
-        held.advance(Advance(State.ADMITTED), change)  # to be sent under the next key
+        # To be sent under the next key, which is paid beside it: budgets are asked anew.
+        held.advance(Advance(State.WAITING), change)
         return
     text = "Its note says so; this ledger had forgotten it. `headrace retry` sends it again, and may pay again."
     held.advance(Advance(State.FAILED, reason, text), change)
@@ -194,9 +204,16 @@ def _settle_what_was_begun(
     if granted is None:
         return
     if isinstance(error, NotSent | SourceRefused):
-        _not_taken(held, location, granted, error.reason, str(error))
+        _not_taken(held, location, granted, error)
     else:
         _refused(held, location, granted, error)
+
+
+def _left_unsent(held: Held, location: Location, note: Note, still: Standstill) -> None:
+    """The attempt may not go out now, and waits in its queue."""
+    held.services.notes.refused(location, note, Reason.NOT_SENT, held.services.clock.now())
+    change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=Reason.NOT_SENT)
+    going_out.back_into_queue(held, still, change)
 
 
 def _refused(held: Held, location: Location, note: Note, error: PermanentError | ConfigurationError) -> None:
@@ -207,14 +224,27 @@ def _refused(held: Held, location: Location, note: Note, error: PermanentError |
         # The caller ends the run as removed or superseded.
         raise error
     change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=reason)
+    if reason in REFUSALS:
+        # It is about the key, not about the document, which goes once that is mended.
+        going_out.refused(held, reason, error, change)
+        return
+    if isinstance(error, PredictionRejected):
+        # Told first: a probe that has come to its end, and was not heard of, is taken for one that was not sent.
+        going_out.was_answered(held)
     held.advance(Advance(State.FAILED, reason, str(error)), change)
 
 
-def _not_taken(held: Held, location: Location, note: Note, reason: Reason, detail: str) -> None:
+def _not_taken(
+    held: Held, location: Location, note: Note, error: TransientError | StorageError | SourceRefused
+) -> None:
     """The attempt certainly was not paid, and trying again may help."""
-    held.services.notes.refused(location, note, reason, held.services.clock.now())
-    change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=reason)
-    _put_off(held, change, reason, detail)
+    held.services.notes.refused(location, note, error.reason, held.services.clock.now())
+    change = SubmissionChange(SubmissionKey.parse(note.key), SubmissionState.REJECTED, reason=error.reason)
+    if isinstance(error, RateLimited):
+        going_out.too_much(held, note, change, error)
+        return
+    going_out.failed(held, error.reason, str(error))
+    _put_off(held, change, error.reason, str(error))
 
 
 def _send(held: Held, provider: Provider, location: Location, note: Note, outgoing: Outgoing) -> None:
@@ -224,6 +254,7 @@ def _send(held: Held, provider: Provider, location: Location, note: Note, outgoi
     try:
         result = provider.submit(*outgoing)
     except InDoubt as error:
+        going_out.failed(held, error.reason, str(error))
         # Whoever took the run over meanwhile is in doubt about it as well.
         _in_doubt(held, key, note.send_before, error.reason, str(error))
         return
@@ -248,15 +279,16 @@ def _write_down(
         case PermanentError():
             # Where the document is gone or replaced, the body was not whole, so nothing was taken either.
             _refused(held, location, note, result)
-        case TransientError():
-            _not_taken(held, location, note, result.reason, str(result))
-        case StorageError():
-            _not_taken(held, location, note, result.reason, str(result))
+        case TransientError() | StorageError():
+            _not_taken(held, location, note, result)
         case Job():
             _note_job(held, location, note, result)
             _accepted(held, key, result)
+            going_out.was_taken(held)
         case Answer():
+            # It is paid: first of all it is stored.
             _keep_answer(held, location, note, key, result)
+            going_out.was_taken(held)
 
 
 def _request(held: Held, note: Note, head: ObjectHead) -> Request:
@@ -317,7 +349,8 @@ def _answered(held: Held, key: SubmissionKey, prediction: Prediction) -> None:
 def _accepted(held: Held, key: SubmissionKey, job: Job) -> None:
     """The provider works on it: the job joins a poll group in the transaction that notes the acceptance."""
     now = held.services.clock.now()
-    first = held.route.poll.delay_after(0) or timedelta()
+    took = held.services.ledger.durations(held.route.lane, job.pages or held.run.pages)
+    first = held.route.poll.next_delay(timedelta(), 0, took) or timedelta()
     change = SubmissionChange(key, SubmissionState.ACCEPTED, job=job.id, pages=job.pages)
     hint = held.services.ledger.accept(held.claim, change, due_at=now + first)
     log.info("submission accepted", submission=str(key))
@@ -328,7 +361,7 @@ def _accepted(held: Held, key: SubmissionKey, job: Job) -> None:
 def _put_off(held: Held, change: SubmissionChange | None, reason: Reason, detail: str) -> None:
     """Nothing was taken: wait and send again under the same key, or fail after the last attempt."""
     attempts = held.run.attempts + 1
-    pause = pause_after(attempts)
+    pause = retrying.pause_after(reason, attempts)
     if pause is None:
         text = f"{detail} It was tried {attempts} times; `headrace retry` tries again."
         held.advance(Advance(State.FAILED, reason, text), change)

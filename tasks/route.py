@@ -7,7 +7,6 @@ import structlog
 
 from config.celery import SOFT_LIMIT_SECONDS
 from config.routes import passwords_of
-from headrace.document import Document
 from headrace.errors import (
     ConfigurationError,
     CountTimedOut,
@@ -23,9 +22,8 @@ from headrace.page_count import PageCount
 from headrace.preparation import preparation_for
 from headrace.routing import Route, choose_mode, choose_route, refuse_large, refuse_lower_bound
 from headrace.states import Mode, Reason, State
-from headrace.storage.source import StoredSource, head_of
+from headrace.storage.source import StoredSource, opened
 from tasks.hints import ROUTE
-from tasks.services import Services
 from tasks.step import Held, is_given_up, late_ends_as, step
 from tasks.unread import end_unread
 
@@ -71,14 +69,29 @@ def _facts(chosen: Route) -> dict[str, Any]:
 
 
 def _counted(held: Held, chosen: Route) -> dict[str, Any]:
+    late = CountTimedOut(
+        f"Fetching and counting the pages takes longer than a task may ({SOFT_LIMIT_SECONDS:g} seconds). See whether "
+        "the bucket or the machine is slow and retry; else open the document in a viewer and save it anew, or split it."
+    )
+    with late_ends_as(late):
+        return _found_out(held, chosen)
+
+
+def _found_out(held: Held, chosen: Route) -> dict[str, Any]:
     services = held.services
-    head = head_of(services.store, held.document)
+    head, body = opened(services.store, held.document)
     seen = replace(held.document, size=head.size, last_modified=head.last_modified, version_id=head.version_id)
     if seen != held.document:
         # An event or a listing knows less than the head does: exactly this version is read from now on.
         services.ledger.record([seen])
     refuse_large(seen, chosen)
-    count = _count(services, seen, head.size, chosen)
+    source = StoredSource(services.store, seen, head.size, "", body=body)
+    count = services.counter.count(
+        source.read_range,
+        source.size,
+        most_pages=chosen.most_pages,
+        passwords=passwords_of(chosen, services.settings),
+    )
     capabilities = services.provider(chosen.lane).capabilities
     preparation = preparation_for(count, chosen, capabilities)
     refuse_lower_bound(count, chosen)
@@ -105,14 +118,3 @@ def _counted(held: Held, chosen: Route) -> dict[str, Any]:
 def _within_limit(count: PageCount, chosen: Route) -> Mode:
     choose_mode(count.pages, chosen)  # refuses what is too long
     return Mode.SYNC
-
-
-def _count(services: Services, document: Document, size: int, chosen: Route) -> PageCount:
-    source = StoredSource(services.store, document, size, "")
-    passwords = passwords_of(chosen, services.settings)
-    late = CountTimedOut(
-        f"Fetching and counting the pages takes longer than a task may ({SOFT_LIMIT_SECONDS:g} seconds). See whether "
-        "the bucket or the machine is slow and retry; else open the document in a viewer and save it anew, or split it."
-    )
-    with late_ends_as(late):
-        return services.counter.count(source.read_range, size, most_pages=chosen.most_pages, passwords=passwords)

@@ -9,6 +9,7 @@ from headrace.counting.counter import PageCounter
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
+from headrace.limits.rate import RateLimiter
 from headrace.preparing.preparer import Preparer
 from headrace.providers import Provider
 from headrace.routing import Lane
@@ -46,6 +47,8 @@ class Services(Protocol):
     def counter(self) -> PageCounter: ...
     @property
     def preparer(self) -> Preparer: ...
+    @property
+    def limiter(self) -> RateLimiter: ...
     @property
     def hints(self) -> Hints: ...
 

@@ -4,6 +4,7 @@ The rules are in headrace/doubt.py; how each ending is written, in tasks/endings
 """
 
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,10 +39,17 @@ __all__ = ["Ending", "Settled", "adopt", "ask_again", "give_up", "resend", "sett
 log = structlog.get_logger()
 
 MOST_AT_ONCE = 200
+# How many are looked for in one listing, by how often nobody came back from it; one where that was more often. Once
+# may be by chance, and a listing of a busy day is too long for each request to have its own.
+TOGETHER = {0: MOST_AT_ONCE, 1: MOST_AT_ONCE, 2: 40, 3: 8}
 # With what is written then, well within the time after which the broker hands the message to another worker.
-LISTING_SECONDS = 80.0
+LISTING_SECONDS = 200.0
 # A listing takes as long as it is wide.
 MOST_DAYS = timedelta(days=2)
+# So long after a look at a lane began no other listing is begun in it: what is due stays due.
+LONGEST_BEFORE_ANOTHER_SECONDS = 40.0
+# And after it for so many times as long as it took.
+PAUSE_SHARE = 2
 # A store that fails, or a fault of ours, keeps a request from being looked for this long.
 PAUSE = timedelta(seconds=15)
 
@@ -55,7 +63,8 @@ def settle(self: Task, provider: str, account: str, model: str) -> None:
 def settle_alone(services: Services, lane: Lane) -> None:
     """Settle the lane's doubt unless somebody else is at it, or has just been; the next hint tries again.
 
-    The lease outlasts the work: a lane is listed no more often than its first look comes after its doubt.
+    The lease outlasts the work: a lane is listed no more often than its first look comes after its doubt, and for a
+    third of the time at most, for the listing of a busy day is long.
     """
     # Threads share their process's name.
     name, ours = f"settle {'/'.join(lane)}", f"{holder()}:{secrets.token_hex(4)}"
@@ -64,9 +73,11 @@ def settle_alone(services: Services, lane: Lane) -> None:
             if not services.ledger.lease(name, ours, LEASE):
                 log.debug("lease is taken", lease=name)
                 return
+            began = services.clock.monotonic()
             with repeated(lambda: services.ledger.lease(name, ours, LEASE), "settling"):
                 settle_lane(services, lane)
-            services.ledger.lease(name, ours, rules.first_pause(_settle_time(services)))
+            took = timedelta(seconds=services.clock.monotonic() - began)
+            services.ledger.lease(name, ours, max(rules.first_pause(_settle_time(services)), PAUSE_SHARE * took))
         except HeadraceError as error:
             log.warning("periodic step failed", lease=name, error=str(error))
 
@@ -74,31 +85,49 @@ def settle_alone(services: Services, lane: Lane) -> None:
 def settle_lane(services: Services, lane: Lane) -> list[Settled]:
     """Look for the lane's requests in doubt that are due; what was settled of them.
 
-    First what is stored is looked at, then one listing of the provider tells of all others. Raises LedgerUnavailable.
+    First what is stored is looked at, then one listing of the provider tells of all others. What there is no time
+    for now is still due. Raises LedgerUnavailable.
     """
     settled: list[Settled] = []
+    began = services.clock.monotonic()
     for due in looked_for_together(services.ledger.due_doubts(lane, MOST_AT_ONCE)):
+        if services.clock.monotonic() - began > LONGEST_BEFORE_ANOTHER_SECONDS:
+            break
         settled += _hold_poison(services, due[0]) if _is_poison(due[0]) else _settle_together(services, lane, due)
     return settled
 
 
 def looked_for_together(due: Sequence[Doubtful]) -> Iterator[Sequence[Doubtful]]:
-    """Those that are due and went out within days of one another, in one listing; then, one by one, those whose last
-    look ended without a word.
+    """Those that are due, as many in one listing as may be; the most overdue is in the first.
 
-    One that kills its worker is then found, and keeps no other from being settled. An old one would widen the listing
-    of all: of what is older than the youngest, the most overdue has its turn, and the rest another time.
+    The more often nobody came back from looking for some, the fewer of them are looked for at once: one that kills its
+    worker is alone in the end, and those that were with it by chance need not each have a listing of their own. They
+    do not come last, though: where a listing is long, each round has time for one, and what is in doubt since would
+    always be ahead of them.
     """
-    harmless = [one for one in due if not one.submission.deliveries]
-    if harmless:
-        youngest = max(one.submission.send_before for one in harmless)
-        yield _sent_within_days_of(youngest, harmless)
-        older = [one for one in harmless if youngest - one.submission.send_before > MOST_DAYS]
-        if older:
-            yield _sent_within_days_of(older[0].submission.send_before, older)
+    alike: dict[int, list[Doubtful]] = defaultdict(list)
     for one in due:
-        if one.submission.deliveries:
-            yield [one]
+        alike[TOGETHER.get(one.submission.deliveries, 1)].append(one)
+    groups = [
+        group
+        for most, some in alike.items()
+        for first in range(0, len(some), most)
+        for group in _of_the_same_days(some[first : first + most])
+    ]
+    place = {one.submission.key: number for number, one in enumerate(due)}
+    yield from sorted(groups, key=lambda group: place[group[0].submission.key])
+
+
+def _of_the_same_days(due: Sequence[Doubtful]) -> Iterator[Sequence[Doubtful]]:
+    """Those that went out within days of the youngest: an old one would widen the listing of all.
+
+    Of what is older the most overdue has its turn, and the rest another time.
+    """
+    youngest = max(one.submission.send_before for one in due)
+    yield _sent_within_days_of(youngest, due)
+    older = [one for one in due if youngest - one.submission.send_before > MOST_DAYS]
+    if older:
+        yield _sent_within_days_of(older[0].submission.send_before, older)
 
 
 def _sent_within_days_of(moment: datetime, due: Sequence[Doubtful]) -> list[Doubtful]:

@@ -6,20 +6,32 @@ from contextlib import contextmanager
 from config.routes import passwords_of
 from headrace.providers import Provider, Source
 from headrace.states import Preparation
-from headrace.storage import ObjectHead
-from headrace.storage.source import StoredSource
+from headrace.storage.source import Opened, StoredSource, head_of, opened
 from tasks.step import Held
 
 
+def found_for(held: Held) -> Opened:
+    """The document's head, with its bytes where they are few and go out from here. Raises what `head_of` does."""
+    store, document = held.services.store, held.document
+    return Opened(head_of(store, document), None) if held.route.send == "url" else opened(store, document)
+
+
 @contextmanager
-def source_for(held: Held, head: ObjectHead, provider: Provider) -> Iterator[Source]:
+def source_for(held: Held, found: Opened, provider: Provider) -> Iterator[Source]:
     """The document as the run's provider takes it; a copy is gone when the block ends.
 
     Raises what `headrace.preparing.preparer` does; ConfigurationError too where a password that the route names is
     not in the settings any more.
     """
     services, run = held.services, held.run
-    stored = StoredSource(services.store, run.document, head.size, run.media_type or "", _link(held, provider))
+    stored = StoredSource(
+        services.store,
+        run.document,
+        found.head.size,
+        run.media_type or "",
+        url=_link(held, provider),
+        body=found.body,
+    )
     if run.preparation is None:
         yield stored
         return

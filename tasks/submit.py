@@ -11,11 +11,10 @@ from headrace.prediction import Prediction
 from headrace.providers import Answer, Provider, Request, Source
 from headrace.states import Mode, State, SubmissionState
 from headrace.storage import Location
-from headrace.storage.source import head_of
 from tasks import paying
 from tasks.hints import SUBMIT
 from tasks.outcomes import predicted
-from tasks.sources import source_for
+from tasks.sources import found_for, source_for
 from tasks.step import Held, late_ends_as, step
 from tasks.unread import end_unread
 
@@ -65,7 +64,7 @@ def _read_next_part(held: Held, provider: Provider) -> None:
     key = SubmissionKey(run.document.id, run.number, route.provider, part, 1)
     first, last = part_pages(part) or (1, counted)
     late = ReadTimedOut(f"Fetching, preparing and reading the pages {first} to {last} takes {_LATE}")
-    with late_ends_as(late), source_for(held, head_of(services.store, run.document), provider) as source:
+    with late_ends_as(late), source_for(held, found_for(held), provider) as source:
         send_before = services.clock.now() + FREE_DEADLINE
         services.ledger.intend(
             held.claim, key, route.lane, Mode.SYNC, pages=last - first + 1, send_before=send_before, paid=False

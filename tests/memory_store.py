@@ -8,15 +8,9 @@ from hashlib import md5
 from typing import BinaryIO
 
 from headrace.errors import ObjectNotFound, PreconditionFailed
-from headrace.storage import ObjectHead
+from headrace.storage import ObjectHead, StoredObject
 
 PIECE_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True)
-class _Stored:
-    head: ObjectHead
-    body: bytes
 
 
 @dataclass
@@ -33,11 +27,25 @@ class InMemoryStore:
     def __post_init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self._lock = threading.RLock()
-        self._buckets: dict[str, dict[str, list[_Stored]]] = {}
+        self._buckets: dict[str, dict[str, list[StoredObject]]] = {}
         self._writes = 0
 
     def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead:
         return self._get("head", bucket, key, version_id).head
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        most_bytes: int | None = None,
+    ) -> StoredObject:
+        stored = self._get("read", bucket, key, version_id)
+        if if_match is not None and stored.head.etag != if_match:
+            raise PreconditionFailed(f"s3://{bucket}/{key} changed meanwhile.")
+        return StoredObject(stored.head, stored.body[:most_bytes])
 
     def read(
         self,
@@ -91,7 +99,7 @@ class InMemoryStore:
                 content_type=content_type,
             )
             kept = versions if bucket in self.versioned else []
-            self._buckets[bucket][key] = [*kept, _Stored(head, content)]
+            self._buckets[bucket][key] = [*kept, StoredObject(head, content)]
             return head.etag
 
     def list(self, bucket: str, prefix: str, *, start_after: str = "") -> Iterator[list[ObjectHead]]:
@@ -124,7 +132,7 @@ class InMemoryStore:
         """What lies in a bucket, for tests to look at."""
         return tuple(sorted(self._buckets.get(bucket, {})))
 
-    def _get(self, call: str, bucket: str, key: str, version_id: str | None) -> _Stored:
+    def _get(self, call: str, bucket: str, key: str, version_id: str | None) -> StoredObject:
         self._note(call, key)
         with self._lock:
             versions = self._buckets.get(bucket, {}).get(key, [])

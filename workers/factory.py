@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import redis
 from celery import Celery
 
 from config.celery import celery_settings
@@ -17,6 +18,7 @@ from headrace.errors import ConfigurationError, ProviderUnavailable
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
+from headrace.limits.rate import RateLimiter
 from headrace.preparing.preparer import Preparer
 from headrace.providers import Provider
 from headrace.routing import Lane
@@ -28,6 +30,9 @@ from tasks.hints import Hints
 
 if TYPE_CHECKING:
     from headrace.providers.nanonets import NanonetsApi
+
+# Who waits for a place holds a claim meanwhile; a Redis that takes longer is away.
+_LIMITS_SECONDS = 5.0
 
 
 class WorkerServices:
@@ -96,6 +101,16 @@ class WorkerServices:
     @cached_property
     def preparer(self) -> Preparer:
         return Preparer()
+
+    @cached_property
+    def limiter(self) -> RateLimiter:
+        client = redis.Redis.from_url(
+            self.settings.require("broker_url"),
+            socket_timeout=_LIMITS_SECONDS,
+            socket_connect_timeout=_LIMITS_SECONDS,
+            health_check_interval=25,
+        )
+        return RateLimiter(client)
 
     @cached_property
     def hints(self) -> Hints:

@@ -16,6 +16,8 @@ REDACTED = "[redacted]"
 
 # Their lines below a warning name URLs with signatures, headers and bodies.
 _TALKATIVE = ("asyncio", "botocore", "boto3", "httpcore", "httpx", "s3transfer", "urllib3")
+# Two lines a task that say nothing but its id and how long it took; our own name the run, and history has the time.
+_TELLING_TASKS = ("celery.app.trace", "celery.worker.strategy")
 
 # A shorter value is part of ordinary words, and would blot them out.
 _SHORTEST_SECRET = 4
@@ -72,6 +74,8 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _TELLING_TASKS:
+        logging.getLogger(name).setLevel(logging.WARNING if root.level == logging.INFO else root.level)
     logging.captureWarnings(True)
 
 

@@ -108,6 +108,7 @@ class Manifest(BaseModel):
     failures: tuple[PageFailure, ...] = Field((), description="Why each of these could not be read.")
     missing_pages: tuple[int, ...] = Field((), description="Pages that were sent and that the answer leaves out.")
     cost: float | None = Field(description="In the currency of the price list.")
+    provider_cost: float | None = Field(None, description="What the provider itself says it costs, in its own unit.")
     published: PublishedRows | None = Field(description="Whose rows stand; null while there are none.")
 
     @classmethod
@@ -145,6 +146,7 @@ class Manifest(BaseModel):
             failures=_failures(prediction),
             missing_pages=_missing(run, route, prediction),
             cost=run.cost,
+            provider_cost=prediction.cost if prediction is not None else None,
             published=published,
         )
 

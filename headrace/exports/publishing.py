@@ -101,21 +101,15 @@ class Publication:
 
     def manifest(self) -> tuple[Manifest | None, str] | None:
         """The manifest that stands and its eTag; None for the manifest where it cannot be read."""
-        key = self.manifest_key
-        for _ in range(TRIES):
-            head = self._head(key)
-            if head is None:
-                return None
-            try:
-                body = self.store.read(self.bucket, key, if_match=head.etag)
-            except (ObjectNotFound, PreconditionFailed):
-                continue
-            try:
-                return Manifest.model_validate_json(body), head.etag
-            except ValidationError:
-                log.warning("damaged manifest replaced", bucket=self.bucket, key=key)
-                return None, head.etag
-        raise self.contended(key)
+        try:
+            head, body = self.store.get(self.bucket, self.manifest_key)
+        except ObjectNotFound:
+            return None
+        try:
+            return Manifest.model_validate_json(body), head.etag
+        except ValidationError:
+            log.warning("damaged manifest replaced", bucket=self.bucket, key=self.manifest_key)
+            return None, head.etag
 
     def may_replace(self, ours: Order, theirs: Order) -> bool:
         """Whether ours is at least as new; the bucket decides where LastModified does not.

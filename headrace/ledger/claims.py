@@ -9,7 +9,16 @@ from sqlalchemy import Connection, select, update
 
 from headrace.document import SubmissionKey
 from headrace.ledger.engine import Database
-from headrace.ledger.moves import FRESH, change_submission, held_run, move, note, step_of
+from headrace.ledger.moves import (
+    FRESH,
+    change_submission,
+    given_up,
+    held_run,
+    move,
+    note,
+    step_of,
+    write_run,
+)
 from headrace.ledger.records import Advance, Claim, Run, SubmissionChange
 from headrace.ledger.rows import document_of, read_run
 from headrace.ledger.schema import documents, history, runs, submissions
@@ -50,17 +59,8 @@ class Claims(Database):
                 lease_until=now + lease,
                 due_at=now + _pause_after(run, lease),
             )
-            tx.execute(
-                update(runs)
-                .where(runs.c.id == run.id)
-                .values(
-                    token=claimed.token,
-                    deliveries=claimed.deliveries,
-                    lease_until=claimed.lease_until,
-                    due_at=claimed.due_at,
-                    claimed_at=now,
-                )
-            )
+            columns = ("token", "deliveries", "lease_until", "due_at")
+            write_run(tx, run.id, {"claimed_at": now, **{name: getattr(claimed, name) for name in columns}})
         return Claim(claimed, claimed.token, now + lease)
 
     def renew(self, claim: Claim, lease: timedelta = LEASE) -> Claim:
@@ -104,10 +104,8 @@ class Claims(Database):
                 update(runs)
                 .where(runs.c.id == run.id)
                 .values(
-                    lease_until=None,
-                    claimed_at=None,
-                    deliveries=max(0, run.deliveries - 1),
                     due_at=now if due_at is None else due_at,
+                    **given_up(run),
                 )
             )
             if detail and detail != _said_last(tx, run):
@@ -118,7 +116,7 @@ class Claims(Database):
         with self._transaction("published") as tx:
             run = held_run(tx, claim)
             now = self._clock.now()
-            tx.execute(update(runs).where(runs.c.id == run.id).values(published=True, due_at=None, **FRESH))
+            write_run(tx, run.id, {"published": True, "due_at": None, **FRESH})
             note(tx, run.id, now, step="export", event="published", state=run.state, reason=run.reason)
 
 

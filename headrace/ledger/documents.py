@@ -17,7 +17,7 @@ from headrace.ledger.rows import document_of, read_run, run_of, select_runs
 from headrace.ledger.schema import documents, history, objects, runs
 from headrace.ledger.standing import Order, compare, merge
 from headrace.ledger.upserts import insert_new
-from headrace.states import NEVER_READ, State
+from headrace.states import NEVER_READ, Precedence, State
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ def in_pieces(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def start_run(tx: Connection, document_id: str, number: int, now: datetime, *, batch: str | None = None) -> str:
     """Begin the next run of a document, to be routed; its id."""
     new = run_id(document_id, number)
-    tx.execute(insert(runs), [_first_row(document_id, number, now) | {"batch": batch}])
+    tx.execute(insert(runs), [_first_row(document_id, number, now) | of_batch(batch)])
     return new
 
 
@@ -120,6 +120,11 @@ def latest_run(tx: Connection, document_id: str, *, state: State | None = None) 
         query = query.where(runs.c.state == state)
     row = tx.execute(query.with_for_update(of=runs)).one_or_none()
     return None if row is None else run_of(row)
+
+
+def of_batch(batch: str | None) -> dict[str, Any]:
+    """The columns of a run that was started together with others, or was dropped by itself (None)."""
+    return {"batch": batch, "precedence": Precedence.FRESH if batch is None else Precedence.BATCH}
 
 
 def _first_row(document_id: str, number: int, now: datetime) -> dict[str, Any]:

@@ -35,13 +35,9 @@ class Doubts(Database):
             return sorted(Lane(*row) for row in connection.execute(due))
 
     def due_doubts(self, lane: Lane, limit: int = 500) -> list[Doubtful]:
-        """The requests of a lane whose next look is due, at most `limit`, the most overdue first.
-
-        Those come last whose last look ended without a word.
-        """
+        """The requests of a lane whose next look is due, at most `limit`, the most overdue first."""
         due = (tuple_(*_LANE) == tuple_(*lane)) & _IN_DOUBT & (submissions.c.look_at <= self._clock.now())
-        order = (submissions.c.deliveries, submissions.c.look_at, submissions.c.key)
-        query = select(submissions).where(due).order_by(*order).limit(limit)
+        query = select(submissions).where(due).order_by(submissions.c.look_at, submissions.c.key).limit(limit)
         with self._reading() as connection:
             return _with_runs(connection, connection.execute(query).all())
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any, Self
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.sql.selectable import FromClause
 
 from headrace.clock import Clock
 from headrace.errors import ConfigurationError, LedgerError, LedgerUnavailable
@@ -21,6 +22,10 @@ _LOCK_SECONDS = 30
 _CONNECT_SECONDS = 5
 # A query about some hundred ids takes 100 KB of memory and comes but once with just so many; SQLite's driver keeps 128.
 _KEPT_STATEMENTS = 16
+_CACHE_KIBIBYTES = 512
+# PostgreSQL's codes for a table and a column that it does not have (its manual, appendix A). Its driver is only loaded
+# where it is used, which takes a quarter of a second.
+_UNDEFINED = frozenset({"42P01", "42703"})
 
 
 class Database:
@@ -146,8 +151,9 @@ def _readable_url(text: str) -> URL:
 
 
 def _make_engine(url: URL, *, may_write: bool) -> Engine:
-    # One thread uses one connection at a time, so the number of threads is the bound, not the pool.
-    options: dict[str, Any] = {"max_overflow": -1, "hide_parameters": True}
+    # One thread uses one connection at a time, so the number of threads is the bound, not the pool. As many are kept as
+    # a worker has threads: to open one takes ten times as long as what it is mostly opened for.
+    options: dict[str, Any] = {"pool_size": 16, "max_overflow": -1, "hide_parameters": True}
     arguments: dict[str, Any]
     if url.get_backend_name() == "postgresql":
         settings = f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout={2 * _LOCK_SECONDS}s"
@@ -157,6 +163,7 @@ def _make_engine(url: URL, *, may_write: bool) -> Engine:
         return create_engine(url, connect_args=arguments, pool_pre_ping=True, **options)
     arguments = {"timeout": _LOCK_SECONDS, "cached_statements": _KEPT_STATEMENTS}
     engine = create_engine(url, connect_args=arguments, **options)
+    engine.dialect.statement_compiler = _HintingCompiler
     event.listen(engine, "connect", _prepare_sqlite)
     if not may_write:
         event.listen(engine, "connect", _refuse_writes_of_sqlite)
@@ -164,11 +171,20 @@ def _make_engine(url: URL, *, may_write: bool) -> Engine:
     return engine
 
 
+class _HintingCompiler(SQLiteCompiler):
+    """Writes the hints of a query for SQLite (INDEXED BY), which SQLAlchemy leaves out."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002  as SQLAlchemy asks
+        return text
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own BEGIN is deferred, and a deferred one that wants to write later fails at once.
     connection.isolation_level = None
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What others wrote empties a connection's cache, so a large one serves nobody; many of 2 MB grow with the ledger.
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
 
 
 def _refuse_writes_of_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -183,13 +199,14 @@ def _begin_sqlite(connection: Connection) -> None:
 def _schema_is_missing(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return str(error).startswith(("no such table", "no such column")) or "has no column named" in str(error)
-    return isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn)
+    return getattr(error, "sqlstate", None) in _UNDEFINED
 
 
 def _rule(error: BaseException | None) -> str:
     """The rule that a row broke, without the row's values: PostgreSQL tells them on its further lines only."""
-    if isinstance(error, psycopg.Error) and error.diag.constraint_name:
-        return f"{type(error).__name__} of {error.diag.constraint_name}"
+    constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
+    if constraint:
+        return f"{type(error).__name__} of {constraint}"
     return _first_line(error)
 
 

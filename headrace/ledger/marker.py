@@ -164,21 +164,15 @@ class Marker:
 
     def _read(self, location: Location) -> tuple[Mark, str]:
         """The marker and the eTag under which it stands."""
-        key = location.key(NAME)
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                etag = self._store.head(location.bucket, key).etag
-                return _parse(self._store.read(location.bucket, key, if_match=etag), location, etag), etag
-            except ObjectNotFound as error:
-                raise _NoMarker(
-                    f"There is no marker at {location}/{NAME}: the place was never set up, or somebody emptied it. "
-                    "Nothing is submitted. If nothing was paid from there, start headrace again: it sets the place up. "
-                    "Else stop the workers and run `headrace rebuild`."
-                ) from error
-            except PreconditionFailed:  # raised between the two calls
-                if not tries_left:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        try:
+            head, body = self._store.get(location.bucket, location.key(NAME))
+        except ObjectNotFound as error:
+            raise _NoMarker(
+                f"There is no marker at {location}/{NAME}: the place was never set up, or somebody emptied it. "
+                "Nothing is submitted. If nothing was paid from there, start headrace again: it sets the place up. "
+                "Else stop the workers and run `headrace rebuild`."
+            ) from error
+        return _parse(body, location, head.etag), head.etag
 
     def _body(self, identity: Identity) -> bytes:
         mark = {"ledger": identity.id, "sequence": identity.sequence, "raised_at": self._clock.now().isoformat()}

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from headrace.errors import LedgerError, StaleClaim
 from headrace.ledger.engine import Database
 from headrace.ledger.moves import change_submission, held_run, move, note
-from headrace.ledger.records import Advance, Claim, PollHint, PollJob, Run, SubmissionChange, Turn
+from headrace.ledger.poll_rests import rest_of
+from headrace.ledger.records import Advance, Claim, PollHint, PollJob, Postponed, Run, SubmissionChange, Turn
 from headrace.ledger.rows import job_of, read_run, select_jobs
 from headrace.ledger.schema import GroupState, poll_groups, runs, submissions
 from headrace.routing import Lane
@@ -23,9 +24,31 @@ from headrace.states import State, SubmissionState
 log = structlog.get_logger()
 
 MOST_JOBS = 100
-FILLING = timedelta(seconds=2)
+# A group fills for half of the time to its first poll, within these bounds: the longer, the fewer messages.
+LEAST_FILLING = timedelta(seconds=2)
+LONGEST_FILLING = timedelta(seconds=30)
 TURN = timedelta(seconds=45)
 UNATTENDED = timedelta(seconds=15)
+# A group in which nothing is due for longer has no message on its way, for each of them takes room in a worker. The
+# sweep gives it one ahead of time: so far ahead that the next sweep is in time too, should one be late or missing.
+RESTS_FROM = timedelta(seconds=15)
+WOKEN_AHEAD = timedelta(seconds=11)
+# Turns of a group are apart by this share of its age, and jobs that come due meanwhile are asked for together.
+GAP_SHARE = 0.02
+LEAST_GAP = timedelta(seconds=0.5)
+SPREAD = timedelta(seconds=20)
+
+_UNHEARD = (
+    update(submissions)
+    .where(submissions.c.key == bindparam("of_key"))
+    .values(deliveries=0, due_at=bindparam("due", type_=submissions.c.due_at.type))
+)
+_HEARD = _UNHEARD.values(
+    polls=submissions.c.polls + 1, updated_at=bindparam("now", type_=submissions.c.updated_at.type)
+)
+# A run's next poll is the earliest of its jobs'.
+_ITS_JOBS = (submissions.c.run_id == runs.c.id) & (submissions.c.state == SubmissionState.ACCEPTED)
+_NEXT_POLLS = update(runs).values(due_at=select(func.min(submissions.c.due_at)).where(_ITS_JOBS).scalar_subquery())
 
 _OPEN_JOBS = (submissions.c.state == SubmissionState.ACCEPTED) & (runs.c.state == State.SUBMITTED)
 
@@ -39,7 +62,8 @@ class PollGroups(Database):
         """Note a job that the provider has accepted: its first poll is due at `due_at`, the run is submitted.
 
         The job joins a group of its lane that still fills and looks no later than the job needs; then there
-        is nothing to hint. Else it gets a new group, and the hint of that one's first message is returned.
+        is nothing to hint. Else it gets a new group, and the hint of that one's first message is returned, unless
+        that is so far off that the sweep is to begin.
         A job that was accepted before (its run was retried) is asked for again. Raises StaleClaim.
         """
         with self._transaction("accept") as tx:
@@ -59,25 +83,34 @@ class PollGroups(Database):
             }
             change_submission(tx, run, change, now, **more)
             move(tx, run, Advance(State.SUBMITTED, due_at=due_at, facts=facts or {}), now)
-        return PollHint(group_id, 0) if joined is None else None
+        return PollHint(group_id, 0) if joined is None and due_at - now <= RESTS_FROM else None
 
     def take_turn(self, group_id: int, generation: int) -> Turn | None:
-        """The turn of this generation of a group, for 45 s; None where the message is stale or the group has ended."""
+        """The turn of this generation of a group, for 45 s; None where there is none.
+
+        That is where the message is stale, the group has ended, or its lane rests: then the sweep begins its next turn.
+        """
         with self._transaction("take_turn") as tx:
             now = self._clock.now()
             group = poll_groups.c
-            # A group that has filled long enough takes no more jobs.
-            filled = (group.id == group_id) & (group.created_at <= now - FILLING) & (group.state == GroupState.OPEN)
+            # A group whose turn has come takes no more jobs.
+            filled = (group.id == group_id) & (group.state == GroupState.OPEN)
             taken = tx.execute(
                 update(poll_groups)
                 .where(group.id == group_id, group.generation == generation, group.state != GroupState.ENDED)
-                .values(generation=generation + 1, heartbeat=now)
+                .values(generation=generation + 1, heartbeat=now, resting=False)
                 .returning(group.provider, group.account, group.model)
             ).one_or_none()
             if taken is None:
                 return None
             tx.execute(update(poll_groups).where(filled).values(state=GroupState.CLOSED))
-        return Turn(group_id, generation + 1, Lane(*taken), now + TURN)
+            rest = rest_of(tx, Lane(*taken))
+            if rest is not None and rest > now:
+                # All groups of the lane would go on at the same moment.
+                later = rest + SPREAD * (group_id % 100 / 100)
+                tx.execute(update(poll_groups).where(group.id == group_id).values(due_at=later, resting=True))
+                return None
+        return Turn(group_id, generation + 1, Lane(*taken), now + TURN, rested=rest is not None)
 
     def due_jobs(self, turn: Turn) -> list[PollJob]:
         """The jobs of the group whose poll is due, the most overdue first, those that nobody heard of again last."""
@@ -106,20 +139,24 @@ class PollGroups(Database):
             beat = update(poll_groups).where(_is_current(turn)).values(heartbeat=self._clock.now())
             return tx.execute(beat).rowcount == 1
 
-    def postpone(self, turn: Turn, job: PollJob, due_at: datetime) -> None:
-        """Count a poll that brought no answer; the job is due again at `due_at`. Raises StaleClaim."""
+    def postpone(self, turn: Turn, postponed: Sequence[Postponed]) -> list[PollJob]:
+        """Count polls that brought no answer, all at once; those of the jobs that nobody waits for any more.
+
+        Those are left as they are: their runs have gone on. Raises StaleClaim where the turn is lost.
+        """
+        if not postponed:
+            return []
         with self._transaction("postpone") as tx:
-            run = polled_run(tx, turn, job)
+            waited = _waited(tx, turn, postponed)
+            ours = [one for one in postponed if str(one.job.key) in waited]
             now = self._clock.now()
-            tx.execute(
-                update(submissions)
-                .where(submissions.c.key == str(job.key))
-                .values(polls=submissions.c.polls + 1, deliveries=0, due_at=due_at, updated_at=now)
-            )
-            # The run's next poll is the earliest of its jobs'.
-            jobs = (submissions.c.run_id == run.id) & (submissions.c.state == SubmissionState.ACCEPTED)
-            next_poll = select(func.min(submissions.c.due_at)).where(jobs)
-            tx.execute(update(runs).where(runs.c.id == run.id).values(due_at=next_poll.scalar_subquery()))
+            heard = [{"of_key": str(one.job.key), "due": one.due_at, "now": now} for one in ours if one.heard]
+            unheard = [{"of_key": str(one.job.key), "due": one.due_at} for one in ours if not one.heard]
+            for statement, rows in ((_HEARD, heard), (_UNHEARD, unheard)):
+                if rows:
+                    tx.execute(statement, rows)
+            tx.execute(_NEXT_POLLS.where(runs.c.id.in_({one.job.run.id for one in ours})))
+        return [one.job for one in postponed if str(one.job.key) not in waited]
 
     def land(self, turn: Turn, job: PollJob, advance: Advance, change: SubmissionChange) -> Run:
         """Write how a job ended and move its run on, or neither; the run as it is then.
@@ -143,10 +180,10 @@ class PollGroups(Database):
         return landed
 
     def finish_turn(self, turn: Turn) -> datetime | None:
-        """When the group's next job is due, for the next message (with the turn's generation).
+        """When the group's next turn is due, for the next message (with the turn's generation).
 
-        None where no message is to follow: no job is left, and the group has ended and takes none any
-        more; or the turn was lost.
+        None where no message is to follow: no job is left, and the group has ended; or nothing is due for a while,
+        and the sweep is to begin its next turn; or the turn was lost.
         """
         with self._transaction("finish_turn") as tx:
             now = self._clock.now()
@@ -162,34 +199,41 @@ class PollGroups(Database):
             due_at: datetime | None = tx.execute(
                 jobs.where(submissions.c.group_id == turn.group_id, _OPEN_JOBS)
             ).scalar_one()
-            state = group.state if group.created_at > now - FILLING else GroupState.CLOSED
             if due_at is None:
                 # Its jobs' runs went on by another way (a retry, a person); the count never learnt.
-                state = GroupState.ENDED
-            still = {"due_at": due_at or now, "heartbeat": now, "state": state}
-            tx.execute(update(poll_groups).where(current).values(still))
-        return due_at
+                tx.execute(update(poll_groups).where(current).values(state=GroupState.ENDED, heartbeat=now))
+                return None
+            due_at = max(due_at, now + max((now - group.created_at) * GAP_SHARE, LEAST_GAP))
+            rests = due_at - now > RESTS_FROM
+            tx.execute(update(poll_groups).where(current).values(due_at=due_at, heartbeat=now, resting=rests))
+        return None if rests else due_at
 
-    def revive_groups(self, limit: int = 100) -> list[PollHint]:
-        """Give groups that are 15 s overdue, with no sign of life for 15 s, a new generation to hint.
+    def wake_groups(self, limit: int = 500) -> list[PollHint]:
+        """The messages of groups that rested and are due soon, and of groups whose message was lost, to be published.
 
-        The message that was lost or is late is stale from now on. A group whose new message is lost too is
-        found again 15 s later.
+        Lost is what is 15 s overdue with no sign of life for 15 s. It may as well wait in a long queue, or its worker
+        may still be at it, so its generation stays: the message that comes first has the next turn, however many
+        there are, and who had the last one loses it then. (Raised here, the queue's own messages would be stale
+        whenever they wait for longer than this, and no group would ever have a turn.) A group whose new message is
+        lost too is found again 15 s later.
         """
-        with self._transaction("revive_groups") as tx:
+        with self._transaction("wake_groups") as tx:
             now = self._clock.now()
             group = poll_groups.c
             quiet = or_(group.heartbeat.is_(None), group.heartbeat <= now - UNATTENDED)
-            lost = select(group.id, group.generation).where(
-                group.state.in_([GroupState.OPEN, GroupState.CLOSED]), group.due_at <= now - UNATTENDED, quiet
+            lost = (group.due_at <= now - UNATTENDED) & quiet
+            woken = select(group.id, group.generation, group.due_at, group.resting).where(
+                group.state.in_([GroupState.OPEN, GroupState.CLOSED]),
+                group.due_at <= now + WOKEN_AHEAD,
+                or_(group.resting, lost),
             )
-            rows = tx.execute(lost.order_by(group.due_at).limit(limit).with_for_update(skip_locked=True)).all()
+            rows = tx.execute(woken.order_by(group.due_at).limit(limit).with_for_update(skip_locked=True)).all()
             ids = [row.id for row in rows]
-            raised = {"generation": group.generation + 1, "heartbeat": now}
-            tx.execute(update(poll_groups).where(group.id.in_(ids)).values(raised))
-        if rows:
-            log.warning("poll groups revived", groups=len(rows))
-        return [PollHint(row.id, row.generation + 1) for row in rows]
+            tx.execute(update(poll_groups).where(group.id.in_(ids)).values(heartbeat=now, resting=False))
+        revived = sum(not row.resting for row in rows)
+        if revived:
+            log.warning("poll groups revived", groups=revived)
+        return [PollHint(row.id, row.generation, max(0.0, (row.due_at - now).total_seconds())) for row in rows]
 
 
 def _lane_of(tx: Connection, change: SubmissionChange) -> Lane:
@@ -208,7 +252,7 @@ def _join(tx: Connection, lane: Lane, due_at: datetime, now: datetime) -> int | 
         & (group.account == lane.account)
         & (group.model == lane.model)
         & (group.state == GroupState.OPEN)
-        & (group.created_at > now - FILLING)
+        & (group.created_at > now - _filling(due_at - now))
         & (group.open_jobs < MOST_JOBS)
         & (group.due_at <= due_at)
     )
@@ -221,6 +265,10 @@ def _join(tx: Connection, lane: Lane, due_at: datetime, now: datetime) -> int | 
     return int(group_id)
 
 
+def _filling(first: timedelta) -> timedelta:
+    return min(max(first / 2, LEAST_FILLING), LONGEST_FILLING)
+
+
 def _open(tx: Connection, lane: Lane, due_at: datetime, now: datetime) -> int:
     new = {
         **lane._asdict(),
@@ -228,6 +276,7 @@ def _open(tx: Connection, lane: Lane, due_at: datetime, now: datetime) -> int:
         "open_jobs": 1,
         "due_at": due_at,
         "state": GroupState.OPEN,
+        "resting": due_at - now > RESTS_FROM,
         "created_at": now,
     }
     return int(tx.execute(insert(poll_groups).values(new).returning(poll_groups.c.id)).scalar_one())
@@ -242,6 +291,21 @@ def _hold(tx: Connection, turn: Turn) -> None:
     """Lock the turn's group; StaleClaim where the turn is lost."""
     if tx.execute(select(poll_groups.c.id).where(_is_current(turn)).with_for_update()).one_or_none() is None:
         raise StaleClaim(f"The turn of poll group {turn.group_id} was lost: another message looks after it now.")
+
+
+def _waited(tx: Connection, turn: Turn, postponed: Sequence[Postponed]) -> set[str]:
+    """Those of the jobs that are still waited for, their runs locked; StaleClaim where the turn is lost."""
+    # Runs before their group, and in the order of their ids: two who both want several never wait for one another.
+    ids = {one.job.run.id for one in postponed}
+    ours = select(runs.c.id).where(runs.c.id.in_(ids), runs.c.state == State.SUBMITTED).order_by(runs.c.id)
+    locked = tx.execute(ours.with_for_update()).scalars().all()
+    _hold(tx, turn)
+    waited = select(submissions.c.key).where(
+        submissions.c.run_id.in_(locked),
+        submissions.c.group_id == turn.group_id,
+        submissions.c.state == SubmissionState.ACCEPTED,
+    )
+    return set(tx.execute(waited).scalars())
 
 
 def polled_run(tx: Connection, turn: Turn, job: PollJob) -> Run:

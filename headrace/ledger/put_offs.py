@@ -7,10 +7,11 @@ from sqlalchemy import Connection, func, select, update
 
 from headrace import putting_off
 from headrace.ledger.engine import Database
-from headrace.ledger.moves import held_run, note, step_of
+from headrace.ledger.moves import given_up, held_run, note, step_of
 from headrace.ledger.poll_groups import polled_run
 from headrace.ledger.records import Claim, PollJob, Run, Turn
 from headrace.ledger.schema import runs, submissions
+from headrace.ledger.spending import settle
 from headrace.states import Reason, State, SubmissionState
 
 
@@ -20,19 +21,17 @@ class PutOffs(Database):
     def put_off(self, claim: Claim, reason: Reason, detail: str) -> None:
         """Give the run up until later, this delivery not counted; its reason and detail say what it waits for.
 
-        It stays where it is; but an admitted one that the store refuses waits, so that others may have its place in
-        the lane. One that has ended keeps the reason and the detail of its end. Raises StaleClaim.
+        It stays where it is; but an admitted one that the store refuses, or has failed for a minute, waits, so that
+        others may have its place in the lane. One that has ended keeps the reason and the detail of its end. Raises
+        StaleClaim.
         """
         with self._transaction("put_off") as tx:
             run = held_run(tx, claim)
             now = self._clock.now()
-            values = _values(run, reason, detail, now) | {
-                "lease_until": None,
-                "claimed_at": None,
-                "deliveries": max(0, run.deliveries - 1),
-            }
-            if run.state is State.ADMITTED and reason is not Reason.STORAGE:
-                values["state"] = State.WAITING
+            values = _values(run, reason, detail, now) | given_up(run)
+            lasted = now - values["put_off_since"]
+            if run.state is State.ADMITTED and not putting_off.keeps_its_place(reason, lasted):
+                values |= {"state": State.WAITING, **settle(tx, run, State.WAITING, reason)}
             _write(tx, run, values, detail, now)
 
     def put_off_landing(self, turn: Turn, job: PollJob, reason: Reason, detail: str) -> None:

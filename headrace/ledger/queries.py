@@ -1,12 +1,13 @@
-"""What people ask the ledger: counts, runs, histories. Nothing here writes."""
+"""What people ask the ledger: runs, documents, histories. Nothing here writes."""
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 
 from headrace.document import Document, SubmissionKey, object_id
 from headrace.ledger.engine import Database
-from headrace.ledger.records import Count, Doubtful, HistoryEntry, Run, RunFilter
+from headrace.ledger.queued import stands_still_for, with_standstills
+from headrace.ledger.records import Doubtful, HistoryEntry, Run, RunFilter
 from headrace.ledger.rows import below, document_of, read_run, run_of, select_runs, submission_of
 from headrace.ledger.schema import documents, history, objects, runs, submissions
 from headrace.routing import Lane
@@ -19,9 +20,10 @@ class Queries(Database):
     """The calls of the command line, and of whoever needs one run."""
 
     def run(self, run_id: str) -> Run | None:
-        """A run by its id."""
+        """A run by its id; one that waits says why its queue stands still, as in every answer here."""
         with self._reading() as connection:
-            return read_run(connection, run_id)
+            run = read_run(connection, run_id)
+            return None if run is None else with_standstills(connection, [run])[0]
 
     def latest_run(self, document_id: str) -> Run | None:
         """The run of a document with the highest number."""
@@ -35,37 +37,8 @@ class Queries(Database):
             last = select(runs.c.created_at, runs.c.id).where(runs.c.id == after)
             query = query.where(tuple_(runs.c.created_at, runs.c.id) < last.scalar_subquery())
         with self._reading() as connection:
-            return [run_of(row) for row in connection.execute(query.limit(limit))]
-
-    def counts(self, filter: RunFilter) -> list[Count]:  # noqa: A002  as everywhere
-        """How many runs match, by state, reason and route."""
-        kind = (runs.c.state, runs.c.reason, runs.c.route)
-        query = (
-            select(
-                *kind,
-                func.count().label("how_many"),
-                func.coalesce(func.sum(runs.c.pages), 0).label("pages"),
-                func.sum(runs.c.cost).label("cost"),
-                func.max(case((_waits_in_doubt(), runs.c.due_at))).label("until"),
-            )
-            .join(documents, documents.c.id == runs.c.document_id)
-            .where(*matching(filter))
-            .group_by(*kind)
-            .order_by(*kind)
-        )
-        with self._reading() as connection:
-            return [
-                Count(
-                    row.state,
-                    row.reason,
-                    row.route,
-                    row.how_many,
-                    int(row.pages),
-                    None if row.cost is None else float(row.cost),
-                    row.until,
-                )
-                for row in connection.execute(query)
-            ]
+            found = [run_of(row) for row in connection.execute(query.limit(limit))]
+            return with_standstills(connection, found)
 
     def doubts(
         self,
@@ -161,21 +134,18 @@ class Queries(Database):
             return {row.state: row.how_many for row in connection.execute(due)}
 
 
-def _waits_in_doubt() -> ColumnElement[bool]:
-    return (runs.c.state == State.WAITING) & (runs.c.reason == Reason.IN_DOUBT)
-
-
 def matching(filter: RunFilter) -> list[ColumnElement[bool]]:  # noqa: A002  as everywhere
     """A filter as conditions on runs joined with their documents."""
     equal = (
         (runs.c.state, filter.state),
-        (runs.c.reason, filter.reason),
         (runs.c.route, filter.route),
         (runs.c.batch, filter.batch),
         (runs.c.document_id, filter.document),
         (documents.c.bucket, filter.bucket),
     )
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
+    if filter.reason is not None:
+        conditions.append((runs.c.reason == filter.reason) | stands_still_for(filter.reason))
     if filter.not_reasons:
         conditions.append(or_(runs.c.reason.is_(None), runs.c.reason.not_in(filter.not_reasons)))
     if filter.prefix is not None:

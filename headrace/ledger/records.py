@@ -8,7 +8,7 @@ from typing import Any
 from headrace.document import Document, SubmissionKey
 from headrace.providers import Job
 from headrace.routing import Lane
-from headrace.states import Mark, Mode, Preparation, Reason, State, SubmissionState
+from headrace.states import Mark, Mode, Precedence, Preparation, Reason, State, SubmissionState
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class Run:
     cost: float | None = None
     """In the currency of the price list; None until something was charged."""
     batch: str | None = None
+    reserved_on: str | None = None
+    """The UTC day against whose budgets `reserved_pages` and `reserved_cost` count, until it is known what it cost."""
+    reserved_pages: int | None = None
+    reserved_cost: float | None = None
+    precedence: Precedence = Precedence.FRESH
+    stands_until: datetime | None = None
+    """Of a run that waits in a queue that stands still, where it was asked for: until when, as far as is known."""
     due_at: datetime | None = None
     lease_until: datetime | None = None
     token: int = 0
@@ -62,6 +69,11 @@ class Run:
     def in_doubt_until(self) -> datetime | None:
         """When its doubt can be decided at the earliest, while it waits for that; else None."""
         return self.due_at if (self.state, self.reason) == (State.WAITING, Reason.IN_DOUBT) else None
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """Until when it waits for the reason that it has, as far as is known."""
+        return self.in_doubt_until or self.stands_until
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,8 @@ class Submission:
     pages: int | None = None
     job: str | None = None
     cost: float | None = None
+    provider_cost: float | None = None
+    """What the provider itself says it costs, in its own unit."""
     reason: Reason | None = None
     polls: int = 0
     accepted_at: datetime | None = None
@@ -119,6 +133,11 @@ class Submission:
     """When it is asked next; None where it is not, because it is not in doubt or a person decides."""
     absent_at: datetime | None = None
     """When the provider was asked first, of those times on end when it did not have it."""
+    spent_on: str | None = None
+    """The UTC day on which budgets count `spent_pages` and `spent_cost` for it; None where it costs nothing, or brings
+    something yet."""
+    spent_pages: int | None = None
+    spent_cost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,7 @@ class SubmissionChange:
     job: str | None = None
     pages: int | None = None
     cost: float | None = None
+    provider_cost: float | None = None
     reason: Reason | None = None
     look_at: datetime | None = None
     """Of what comes into doubt: when the provider is to be asked for it first."""
@@ -179,10 +199,11 @@ class Hint:
 
 @dataclass(frozen=True)
 class PollHint:
-    """A poll group whose message should be published: it may take the turn of this generation."""
+    """A poll group whose message should be published: it may take this generation's turn, so many seconds later."""
 
     group_id: int
     generation: int
+    in_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -193,6 +214,8 @@ class Turn:
     generation: int
     lane: Lane
     deadline: datetime
+    rested: bool = False
+    """Whether the lane's jobs were left alone before: the provider had refused to say more."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +223,8 @@ class PollJob:
     """One accepted job of a group that is due.
 
     `deliveries`: how often it was asked for, since it was last heard of, by workers that never said what came of it.
+    `heard_at`: when the provider said last that it accepted it, or that it is not ready. `send_before`: it was sent so
+    late at the latest.
     """
 
     run: Run
@@ -207,7 +232,18 @@ class PollJob:
     job: Job
     polls: int
     accepted_at: datetime
+    heard_at: datetime
+    send_before: datetime
     deliveries: int = 0
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """A job that is due again at `due_at`. Where nothing was `heard` of it, it was no poll."""
+
+    job: PollJob
+    due_at: datetime
+    heard: bool = True
 
 
 @dataclass(frozen=True)
@@ -274,7 +310,8 @@ class RunFilter:
 class Count:
     """How many runs share a state, a reason and a route; their pages and cost together (None: no run has one).
 
-    `until`: when the doubt of those that wait for its end can be decided, of the last of them.
+    `until`: when the doubt of those that wait for its end can be decided, of the last of them; or until when their
+    queue stands still.
     """
 
     state: State

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, insert, select, update
 
 from headrace.document import part_pages, run_id
 from headrace.errors import LedgerError
-from headrace.ledger.documents import in_pieces, latest_run, start_run
+from headrace.ledger.documents import in_pieces, latest_run, of_batch, start_run
 from headrace.ledger.engine import Database
 from headrace.ledger.moves import FRESH, SOON, note
 from headrace.ledger.queries import matching
 from headrace.ledger.records import Hint, Recorded, Run, RunFilter
 from headrace.ledger.rows import document_of, run_of, select_runs
 from headrace.ledger.schema import batches, documents, objects, runs, submissions
-from headrace.states import State, SubmissionState
+from headrace.states import Precedence, State, SubmissionState
 
 log = structlog.get_logger()
 
@@ -57,7 +57,8 @@ class Reruns(Database):
         Only the latest run of a document is retried, and never one that is held. It goes on where it can
         without paying twice: to be exported where every part is answered, to be admitted where its route is
         chosen and its pages counted, else to be routed. Attempts and deliveries count from 0 again; what was
-        rejected is sent under the same key, and what was accepted is asked for again.
+        rejected is sent under the same key, and what was accepted is asked for again. Runs of a `batch` go after what
+        is dropped now; without one, they are what a person asked for by name, and go like it.
         """
         failed = (
             select_runs()
@@ -116,9 +117,10 @@ def _go_on(tx: Connection, run: Run, now: datetime, batch: str | None, by: str) 
         "due_at": now if state is State.WAITING else now + SOON,
         "updated_at": now,
         "ended_at": None,
+        "precedence": Precedence.FRESH,
     }
     if batch is not None:
-        values["batch"] = batch
+        values |= of_batch(batch)
     tx.execute(update(runs).where(runs.c.id == run.id).values(values))
     note(tx, run.id, now, step="retry", event="retried", state=state, reason=run.reason, detail=_who(by, batch))
     return Hint(run.id, state, run.lane.provider if run.lane is not None else None)

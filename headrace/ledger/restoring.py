@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from headrace.document import Document
-from headrace.ledger.documents import in_pieces
+from headrace.ledger.documents import in_pieces, of_batch
 from headrace.ledger.engine import Database
 from headrace.ledger.moves import FRESH, step_of
 from headrace.ledger.records import Pass, Run, Submission
@@ -17,6 +17,7 @@ from headrace.ledger.restored import Restored, RestoredCount, RestoredDocument, 
 from headrace.ledger.rows import document_of, run_of, select_runs, submission_of
 from headrace.ledger.schema import GroupState, documents, history, identity, objects, passes, poll_groups, runs
 from headrace.ledger.schema import submissions as submissions_table
+from headrace.ledger.spending import Changes, count
 from headrace.ledger.standing import Order, compare, merge
 from headrace.ledger.upserts import insert_new, insert_or_update
 from headrace.states import Reason, State
@@ -137,6 +138,7 @@ class _Restoring:
                 self._tx.execute(update(runs).where(runs.c.id == one.run.id).values(row))
         self._put_submissions(news, sent)
         self._insert(history, [line for one in news for line in self._history(one, moments)])
+        _difference(news, there, sent).write(self._tx)
         return len(news)
 
     def _insert(self, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -196,7 +198,10 @@ class _Restoring:
             "pages_source": run.pages_source,
             "walked_pages": run.walked_pages,
             "cost": run.cost,
-            "batch": run.batch,
+            **of_batch(run.batch),
+            "reserved_on": run.reserved_on,
+            "reserved_pages": run.reserved_pages,
+            "reserved_cost": run.reserved_cost,
             "due_at": None if run.published else self._now,
             "token": token + TOKEN_LEAP,
             "attempts": 0,
@@ -234,7 +239,11 @@ class _Restoring:
             "send_before": one.send_before,
             "pages": one.pages,
             "cost": one.cost,
+            "provider_cost": one.provider_cost,
             "job": one.job,
+            "spent_on": one.spent_on,
+            "spent_pages": one.spent_pages,
+            "spent_cost": one.spent_cost,
             "polls": 0,
             "deliveries": 0,
             "due_at": None,
@@ -254,6 +263,20 @@ class _Restoring:
             lines.append(came | {"detail": run.detail})
         text = f"under the token {run.token}"
         return [*lines, line | {"at": self._now, "step": STEP, "event": _RESTORED, "detail": text}]
+
+
+def _difference(
+    news: Sequence[RestoredRun], there: Mapping[str, Run], sent: Mapping[str, Sequence[Submission]]
+) -> Changes:
+    """What budgets count for these runs now, and did not: what the ledger had of them is counted already."""
+    changes = Changes()
+    for one in news:
+        told = {submission.key for submission in one.submissions}
+        known = there.get(one.run.id)
+        if known is not None:
+            count(changes, known, [submission for submission in sent.get(known.id, ()) if submission.key in told], -1)
+        count(changes, one.run, one.submissions)
+    return changes
 
 
 def _id_of(one: RestoredDocument) -> str:

@@ -26,7 +26,7 @@ class Revisions(Database):
         row = {
             "revision": revision,
             "route": route.name,
-            "definition": route.model_dump_json(),
+            "definition": route.definition,
             "first_seen": self._clock.now(),
         }
         with self._transaction("record_revision") as tx:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, false, select, true
+from sqlalchemy import Connection, Row, Select, bindparam, false, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from headrace.document import Document, SubmissionKey, is_keepable
@@ -10,6 +10,7 @@ from headrace.ledger.records import PollJob, Run, Submission
 from headrace.ledger.schema import documents, runs, submissions
 from headrace.providers import Job
 from headrace.routing import Lane
+from headrace.states import Precedence
 
 _DOCUMENT = [column.label(f"document_{column.name}") for column in documents.columns if column.name != "id"]
 
@@ -19,11 +20,16 @@ def select_runs() -> Select[Any]:
     return select(runs, *_DOCUMENT).join(documents, documents.c.id == runs.c.document_id)
 
 
+# Made once: to put a statement together, and to look up how it is compiled, takes longer than SQLite takes to run it.
+_RUN = select_runs().where(runs.c.id == bindparam("run"))
+_LOCKED_RUN = _RUN.with_for_update(of=runs)
+
+
 def select_jobs() -> Select[Any]:
     """Every submission with its run and document: what `job_of` and `run_of` read."""
     asked = [
         submissions.c[name].label(f"submission_{name}")
-        for name in ("key", "job", "model", "pages", "polls", "deliveries", "accepted_at")
+        for name in ("key", "job", "model", "pages", "polls", "deliveries", "accepted_at", "updated_at", "send_before")
     ]
     return select_runs().add_columns(*asked).join(submissions, submissions.c.run_id == runs.c.id)
 
@@ -70,6 +76,10 @@ def run_of(row: Row[Any]) -> Run:
         walked_pages=row.walked_pages,
         cost=row.cost,
         batch=row.batch,
+        precedence=Precedence(row.precedence),
+        reserved_on=row.reserved_on,
+        reserved_pages=row.reserved_pages,
+        reserved_cost=row.reserved_cost,
         due_at=row.due_at,
         lease_until=row.lease_until,
         token=row.token,
@@ -101,6 +111,7 @@ def submission_of(row: Row[Any]) -> Submission:
         pages=row.pages,
         job=row.job,
         cost=row.cost,
+        provider_cost=row.provider_cost,
         reason=row.reason,
         polls=row.polls,
         accepted_at=row.accepted_at,
@@ -110,6 +121,9 @@ def submission_of(row: Row[Any]) -> Submission:
         looks=row.looks,
         look_at=row.look_at,
         absent_at=row.absent_at,
+        spent_on=row.spent_on,
+        spent_pages=row.spent_pages,
+        spent_cost=row.spent_cost,
     )
 
 
@@ -122,13 +136,14 @@ def job_of(row: Row[Any]) -> PollJob:
         polls=row.submission_polls,
         deliveries=row.submission_deliveries,
         accepted_at=row.submission_accepted_at,
+        heard_at=row.submission_updated_at,
+        send_before=row.submission_send_before,
     )
 
 
 def read_run(connection: Connection, run_id: str, *, locked: bool = False) -> Run | None:
     """A run by its id; `locked`, nobody else writes it before the transaction ends."""
-    query = select_runs().where(runs.c.id == run_id)
-    row = connection.execute(query.with_for_update(of=runs) if locked else query).one_or_none()
+    row = connection.execute(_LOCKED_RUN if locked else _RUN, {"run": run_id}).one_or_none()
     return None if row is None else run_of(row)
 
 

@@ -8,9 +8,11 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Float,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -19,6 +21,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    literal_column,
 )
 
 from headrace.document import UNKEEPABLE
@@ -154,6 +158,10 @@ runs = _table(
     Column("walked_pages", Integer),
     Column("cost", Float),
     Column("batch", Text, index=True),
+    Column("precedence", Integer, nullable=False, default=0, server_default="0"),
+    Column("reserved_on", Text),  # the UTC day against whose budgets it was admitted; None once that is settled
+    Column("reserved_pages", Integer),
+    Column("reserved_cost", Float),
     Column("due_at", Moment),
     Column("claimed_at", Moment),
     Column("lease_until", Moment),
@@ -170,13 +178,38 @@ runs = _table(
     Column("ended_at", Moment, index=True),
     UniqueConstraint("document_id", "number"),
     Index(None, "state", "due_at"),
-    Index("ix_runs_lane", "state", "provider", "account", "model", "created_at"),
+    # What is counted of a lane, and of all runs (`headrace status`), is read from this index alone.
+    Index("ix_runs_count", "state", "provider", "account", "model", "route", "reason", "precedence", "pages", "cost"),
 )
+
+
+def is_queued() -> ColumnElement[bool]:
+    """That a run waits for the dispatcher; what waits in doubt is left to settling.
+
+    The words stand in the statement itself, as in the index below: else neither engine would use it.
+    """
+    waiting: ColumnElement[str] = literal_column(f"'{State.WAITING}'")
+    in_doubt: ColumnElement[str] = literal_column(f"'{Reason.IN_DOUBT}'")
+    return (runs.c.state == waiting) & runs.c.reason.is_distinct_from(in_doubt)
+
+
+def is_rerun(table: FromClause = runs) -> ColumnElement[bool]:
+    """That a run is not the first of its document, as the index below has it."""
+    again: ColumnElement[bool] = table.c.number > literal_column("1", Integer)
+    return again
+
+
+Index("ix_runs_rerun", runs.c.document_id, sqlite_where=is_rerun(), postgresql_where=is_rerun())
+
+QUEUE = (runs.c.provider, runs.c.account, runs.c.model, runs.c.precedence, runs.c.route)
+"""Waiting runs that share these form a queue."""
+
+Index("ix_runs_queue", *QUEUE, runs.c.due_at, runs.c.id, sqlite_where=is_queued(), postgresql_where=is_queued())
 
 submissions = _table(
     "submissions",
     Column("key", Text, primary_key=True),
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
     Column("provider", Text, nullable=False),
     Column("account", Text, nullable=False),
     Column("model", Text, nullable=False),
@@ -191,6 +224,10 @@ submissions = _table(
     Column("send_before", Moment, nullable=False),
     Column("pages", Integer),
     Column("cost", Float),
+    Column("provider_cost", Float),  # what the provider itself says it costs
+    Column("spent_on", Text),  # the UTC day on which budgets count it as spent; None where they do not
+    Column("spent_pages", Integer),
+    Column("spent_cost", Float),
     Column("job", Remark),
     Column("polls", Integer, nullable=False, default=0),
     Column(
@@ -205,6 +242,8 @@ submissions = _table(
     Column("look_at", Moment),  # the next one
     Column("absent_at", Moment),  # the first of them that came to its end without it
     Column("updated_at", Moment, nullable=False),
+    # Of a run's submissions in a state, SQLite would else look at all that are in the state, whatever their run.
+    Index(None, "run_id", "state"),
     Index(None, "state", "look_at"),
     Index(None, "job"),
 )
@@ -239,6 +278,8 @@ poll_groups = _table(
     Column("due_at", Moment, nullable=False),
     Column("heartbeat", Moment),
     Column("state", Word(GroupState), nullable=False),
+    # Nothing is due for a while and no message is under way: the sweep begins the next turn.
+    Column("resting", Boolean, nullable=False, default=False, server_default=false()),
     Column("created_at", Moment, nullable=False),
     Index(None, "state", "due_at"),
 )
@@ -276,30 +317,98 @@ batches = _table(
     Column("started_at", Moment, nullable=False),
 )
 
-# What may be spent in a period, and what was: by scope ("all", an account, a route) and period's start.
-budgets = _table(
-    "budgets",
-    Column("scope", Text, primary_key=True),
-    Column("period", Text, primary_key=True),
-    Column("starts_at", Moment, primary_key=True),
+# The queues of waiting runs, as the dispatcher left them. A row of the route "" is a whole precedence of a lane.
+queues = _table(
+    "queues",
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("precedence", Integer, primary_key=True, autoincrement=False),
+    Column("route", Text, primary_key=True),
+    Column("passed", Float, nullable=False),  # pages that went, by its weight: who has the least is next
+    Column("reason", Word(Reason)),  # why it stands still
+    Column("detail", Remark, nullable=False),
+    Column("until", Moment),
+    Column("since", Moment),
+)
+
+# What the dispatcher remembers of a lane.
+lanes = _table(
+    "lanes",
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("flying", Integer, nullable=False),  # at most so many runs are admitted or submitted
+    Column("counted_at", Moment, nullable=False),  # when that was counted last
+    Column("rests_until", Moment),  # there is no place before, as the limiter said
+    Column("rests_for", Word(Reason)),
+)
+
+# Pages and money, by the UTC day on which they were promised.
+spending = _table(
+    "spending",
+    Column("day", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
     Column("pages_reserved", BigInteger, nullable=False),
     Column("pages_spent", BigInteger, nullable=False),
     Column("cost_reserved", Float, nullable=False),
     Column("cost_spent", Float, nullable=False),
-    Column("updated_at", Moment, nullable=False),
 )
 
-# A lane that fails again and again is left alone until `until`.
+# What somebody allowed beyond a budget, in one of its periods.
+budget_raises = _table(
+    "budget_raises",
+    Column("id", _SERIAL, primary_key=True),
+    Column("budget", Text, nullable=False),
+    Column("period", Text, nullable=False),  # its first day
+    Column("pages", BigInteger, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("by", Remark, nullable=False),
+    Column("why", Remark, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index(None, "budget", "period"),
+)
+
+# Accounts (model "") and lanes that are left alone, and how they fared of late.
 breakers = _table(
     "breakers",
     Column("provider", Text, primary_key=True),
     Column("account", Text, primary_key=True),
     Column("model", Text, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("failures", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("openings", Integer, nullable=False),  # in a row, the pause grows with them
+    Column("opened_at", Moment),  # None while it is closed
     Column("reason", Word(Reason)),
-    Column("until", Moment),
+    Column("detail", Remark, nullable=False),
+    Column("probe_at", Moment),  # from then on one run may try; None where a person has to say so
+    Column("probe", Text),  # the run that tries
+    Column("probe_until", Moment),
     Column("updated_at", Moment, nullable=False),
+)
+
+# Lanes whose jobs are not asked for before a time, since the provider refused to say more.
+poll_rests = _table(
+    "poll_rests",
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("until", Moment, nullable=False),
+    Column("refusals", Integer, nullable=False),  # in a row, the rest grows with them
+    Column("reason", Word(Reason), nullable=False),
+    Column("detail", Remark, nullable=False),
+)
+
+# How long a lane's jobs took of late, by the power of two of their pages: a running quantile.
+durations = _table(
+    "durations",
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("early", Float, nullable=False),  # seconds: one job in twenty was ready sooner
+    Column("jobs", Integer, nullable=False),
 )
 
 route_revisions = _table(

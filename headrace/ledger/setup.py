@@ -1,13 +1,8 @@
 """Making the ledger's tables, checking that they are there, and knowing which ledger this is."""
 
 import sqlite3
-from pathlib import Path
 from uuid import uuid4
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import select, update
 
 from headrace.errors import LedgerUnavailable
@@ -16,34 +11,37 @@ from headrace.ledger.records import Identity
 from headrace.ledger.schema import identity
 from headrace.ledger.upserts import insert_new
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _WAL_TRIES = 100
 _WAL_PAUSE_SECONDS = 0.1
 
 
 class Setup(Database):
-    """The calls of whoever starts a process, and of the marker."""
+    """The calls of whoever starts a process, and of the marker.
+
+    What knows of versions is loaded when it is asked, for loading it takes longer than most commands do.
+    """
 
     def migrate(self) -> None:
         """Bring the tables to this version; two processes may do so at once."""
+        from headrace.ledger import versions
+
         if self._url.get_backend_name() == "sqlite":
             self._write_ahead()
         with self._transaction("migrate") as tx:
             one_at_a_time(tx, "migrate")
-            config = _alembic()
-            config.attributes["connection"] = tx
-            command.upgrade(config, "head")
+            versions.upgrade(tx)
             insert_new(tx, identity, [{"only": 1, "id": uuid4().hex, "sequence": 0}])
 
     def check(self) -> None:
         """LedgerUnavailable, with what to do, unless the ledger answers and its tables are of this version."""
+        from headrace.ledger import versions
+
         with self._reading() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        script = ScriptDirectory.from_config(_alembic())
-        wanted = script.get_current_head()
+            found = versions.version_of(connection)
+        wanted = versions.newest()
         if found == wanted:
             return
-        if found is None or found in {step.revision for step in script.walk_revisions()}:
+        if found is None or versions.is_known(found):
             raise LedgerUnavailable(
                 f"The tables of the ledger {self._place} are of version {found or 'none'}, this program's of {wanted}. "
                 "Run `headrace migrate`."
@@ -82,10 +80,3 @@ class Setup(Database):
                 else:
                     return
             self._clock.sleep(_WAL_PAUSE_SECONDS)
-
-
-def _alembic() -> Config:
-    config = Config()
-    # Alembic reads % in its options as interpolation.
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config

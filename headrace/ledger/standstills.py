@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 
+from headrace.breaking import REFUSALS
 from headrace.ledger.engine import Database
+from headrace.ledger.queued import queue_stands_still_for, queue_stands_still_until
 from headrace.ledger.records import StuckGroups, StuckRuns
 from headrace.ledger.rows import below, run_of, select_runs
-from headrace.ledger.schema import GroupState, documents, poll_groups, runs
+from headrace.ledger.schema import GroupState, documents, poll_groups, poll_rests, runs
 from headrace.states import END_STATES, Reason, State
 
 _SHOWN = 3
@@ -63,11 +65,19 @@ class Standstills(Database):
         to_be_done = and_(
             runs.c.state.in_(_WITH_A_STEP), runs.c.due_at.is_not(None), runs.c.updated_at <= since, unheld
         )
-        overdue = and_(runs.c.state == State.SUBMITTED, runs.c.due_at <= since)
+        overdue = and_(runs.c.state == State.SUBMITTED, runs.c.due_at <= since, ~_rests(since))
         return or_(to_be_done, overdue, _waits_too_long(since))
 
 
+def _rests(since: datetime) -> ColumnElement[bool]:
+    """That a run's job is not asked for, since the provider refuses to say more."""
+    rest = poll_rests.c
+    of_its_lane = (rest.provider, rest.account, rest.model), (runs.c.provider, runs.c.account, runs.c.model)
+    return select(rest.until).where(tuple_(*of_its_lane[0]) == tuple_(*of_its_lane[1]), rest.until > since).exists()
+
+
 def _waits_too_long(since: datetime) -> ColumnElement[bool]:
+    """That a run is long due, and neither does its queue say why, nor is its lane at work."""
     flying = runs.alias("flying")
     at_work = select(flying.c.id).where(
         flying.c.state.in_([State.ADMITTED, State.SUBMITTED]),
@@ -75,5 +85,7 @@ def _waits_too_long(since: datetime) -> ColumnElement[bool]:
         flying.c.account == runs.c.account,
         flying.c.model == runs.c.model,
     )
-    queues = runs.c.reason.is_not_distinct_from(Reason.IN_FLIGHT) & at_work.exists()
-    return and_(runs.c.state == State.WAITING, runs.c.due_at <= since, ~queues)
+    told = queue_stands_still_for(Reason.BUDGET, Reason.PROVIDER_FAILING, Reason.PAUSED, *REFUSALS)
+    full = queue_stands_still_for(Reason.IN_FLIGHT, Reason.RATE, Reason.RATE_LIMITED) & at_work.exists()
+    timed = queue_stands_still_until(since)
+    return and_(runs.c.state == State.WAITING, runs.c.due_at <= since, ~told, ~full, ~timed)

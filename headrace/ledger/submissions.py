@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from headrace.document import SubmissionKey
 from headrace.ledger.engine import Database
@@ -13,6 +13,16 @@ from headrace.ledger.rows import submission_of
 from headrace.ledger.schema import submissions
 from headrace.routing import Lane
 from headrace.states import Mode, SubmissionState
+
+# Made once, as in headrace/ledger/rows.py.
+_SUBMISSION = select(submissions).where(submissions.c.key == bindparam("of_key"))
+_INSERT = insert(submissions)
+_WRITE = update(submissions).where(submissions.c.key == bindparam("of_key"))
+_OF_RUN = (
+    select(submissions)
+    .where(submissions.c.run_id == bindparam("of_run"))
+    .order_by(submissions.c.created_at, submissions.c.key)
+)
 
 _MAY_BE_SENT = frozenset({SubmissionState.INTENDED, SubmissionState.REJECTED})
 
@@ -40,8 +50,8 @@ class Submissions(Database):
         with self._transaction("intend") as tx:
             run = held_run(tx, claim)
             now = self._clock.now()
-            ours = submissions.c.key == str(key)
-            found = tx.execute(select(submissions).where(ours)).one_or_none()
+            ours = {"of_key": str(key)}
+            found = tx.execute(_SUBMISSION, ours).one_or_none()
             if found is not None and found.state not in _MAY_BE_SENT:
                 return submission_of(found)
             attempt: dict[str, Any] = {
@@ -58,17 +68,15 @@ class Submissions(Database):
             }
             if found is None:
                 names = {"key": str(key), "run_id": run.id, "part": key.part, "n": key.n, "created_at": now}
-                tx.execute(insert(submissions).values(attempt | names))
+                tx.execute(_INSERT, attempt | names)
             else:
-                tx.execute(update(submissions).where(ours).values(attempt))
+                tx.execute(_WRITE, ours | attempt)
             detail = f"{key}, attempt {attempt['attempt']}"
             note(tx, run.id, now, step=step_of(run.state), event="intended", state=run.state, detail=detail)
-            intended = tx.execute(select(submissions).where(ours)).one()
+            intended = tx.execute(_SUBMISSION, ours).one()
         return submission_of(intended)
 
     def submissions(self, run_id: str) -> list[Submission]:
         """The submissions of a run, in the order in which they were first intended."""
-        query = select(submissions).where(submissions.c.run_id == run_id)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(submissions.c.created_at, submissions.c.key))
-            return [submission_of(row) for row in rows]
+            return [submission_of(row) for row in connection.execute(_OF_RUN, {"of_run": run_id})]

@@ -17,7 +17,7 @@ class Capabilities:
 
     `paid`: a request costs money, so it has notes, `send_before` and doubt. `part_pages`: the most
     pages that one submission may hold; None for the whole document. `protected`: takes PDFs that open
-    only with a password. `find`: can be asked whether it took a request.
+    only with a password. `find`: can be asked whether it took a request. `window`: can list all jobs of some days.
     """
 
     paid: bool
@@ -27,6 +27,7 @@ class Capabilities:
     part_pages: int | None = None
     protected: bool = False
     find: bool = False
+    window: bool = False
 
 
 class Source(Protocol):
@@ -107,6 +108,22 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class NotTold:
+    """The provider did not say how a job is: it could not be asked, or refused to say. The job may be fine.
+
+    `after_seconds` is how long it asks us to wait, where it does.
+    """
+
+    reason: Reason
+    detail: str
+    after_seconds: float | None = None
+
+
+Told = Answer | Pending | Refused | NotTold
+"""What comes of asking for a job."""
+
+
+@dataclass(frozen=True)
 class Sought:
     """A paid request in doubt, as a provider's listing may show it.
 
@@ -172,8 +189,19 @@ class Provider(Protocol):
         """
         ...
 
-    def fetch(self, jobs: Sequence[Job], *, deadline_seconds: float) -> Mapping[Job, Answer | Pending | Refused]:
-        """Ask for accepted jobs, within so many seconds. A job whose call failed is Pending: asking again is free."""
+    def fetch(self, jobs: Sequence[Job], *, deadline_seconds: float) -> Mapping[Job, Told]:
+        """Ask for accepted jobs, within so many seconds. Where a call failed it is NotTold: asking again is free."""
+        ...
+
+    def listed(
+        self, model: str, jobs: Collection[Job], since: datetime, until: datetime, *, deadline_seconds: float
+    ) -> Mapping[Job, Answer | Pending | Absent]:
+        """Look for jobs that were accepted between two times, all in one listing; it costs nothing.
+
+        A job that the listing has, but not as a whole, or whose end it would be, is left out: it is to be asked for by
+        itself. A listing may lag, so what is Absent may be listed later. Each job is read when it is looked up, for all
+        answers at once take much memory. Raises as `find`. Only of a provider whose capabilities say `window`.
+        """
         ...
 
     def find(

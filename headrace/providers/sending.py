@@ -12,6 +12,7 @@ from headrace.providers import Source
 PIECE_BYTES = 64 * 1024
 # Between two pieces of an answer that has begun, or of a body that goes out, no server is silent for longer.
 LONGEST_SILENCE_SECONDS = 15.0
+LONGEST_RETRY_AFTER_SECONDS = 3600
 
 
 class DeadlinePassed(Exception):
@@ -110,3 +111,16 @@ def receive(response: httpx.Response, deadline: Deadline, *, most_bytes: int) ->
     finally:
         response.close()
     return bytes(body)
+
+
+def retry_after(value: str) -> float | None:
+    """For how many seconds a Retry-After header (RFC 9110, section 10.2.3) asks us to wait; None where it says nothing.
+
+    A date is not understood: the machine's clock would decide for how long. Nobody may have us wait for over an hour.
+
+    >>> retry_after("30"), retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), retry_after("-1"), retry_after("999999")
+    (30.0, None, None, 3600.0)
+    """
+    if not (value.isascii() and value.isdigit()):
+        return None
+    return float(min(int(value[:9]), LONGEST_RETRY_AFTER_SECONDS))

@@ -13,7 +13,9 @@ from headrace.exports.manifest import Manifest
 from headrace.exports.order import Age, Order
 from headrace.ledger.records import Run, Submission
 from headrace.ledger.restored import RestoredRun
+from headrace.rebuilding.counting import counted
 from headrace.rebuilding.evidence import RunEvidence, RunFacts, StoredSubmission, document_of, key_of, lane_of
+from headrace.retrying import RULES, UNCOUNTED
 from headrace.routing import Lane, Route
 from headrace.states import Mode, Reason, State, SubmissionState
 from headrace.storage.notes import Note
@@ -21,17 +23,7 @@ from headrace.storage.notes import Note
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Refusals that mean: not now. All others ended the run.
-_MAY_BE_TRIED_AGAIN = frozenset(
-    {
-        Reason.RATE_LIMITED,
-        Reason.UNREACHABLE,
-        Reason.NOT_SENT,
-        Reason.STORAGE,
-        Reason.STORAGE_REFUSED,
-        Reason.SOURCE_REFUSED,
-        Reason.NOT_TAKEN,
-    }
-)
+_MAY_BE_TRIED_AGAIN = UNCOUNTED | frozenset(RULES)
 _DAMAGED = "The note of its paid request cannot be read, so nobody can say whether the provider took it."
 
 
@@ -88,7 +80,8 @@ def restored_run(
         marks=run.marks if course.state in (State.EXPORTED, State.PREDICTED) else (),
         published=told is not None or (ended and route is None),
     )
-    return RestoredRun(restored, course.submissions, None if facts is None else facts.updated_at, settled=settled)
+    restored, submissions = counted(restored, course.submissions, evidence.notes)
+    return RestoredRun(restored, submissions, None if facts is None else facts.updated_at, settled=settled)
 
 
 def _published(
@@ -131,6 +124,9 @@ def run_of_facts(facts: RunFacts, document: Document) -> Run:
         walked_pages=facts.walked_pages,
         cost=facts.cost,
         batch=facts.batch,
+        reserved_on=facts.reserved_on,
+        reserved_pages=facts.reserved_pages,
+        reserved_cost=facts.reserved_cost,
         token=facts.token,
         attempts=facts.attempts,
         received_at=facts.received_at,
@@ -259,9 +255,13 @@ def _of_stored(key: SubmissionKey, one: StoredSubmission, run: Run) -> Submissio
         pages=one.pages,
         job=one.job,
         cost=one.cost,
+        provider_cost=one.provider_cost,
         reason=one.reason,
         accepted_at=one.accepted_at,
         paid=one.paid,
+        spent_on=one.spent_on,
+        spent_pages=one.spent_pages,
+        spent_cost=one.spent_cost,
     )
 
 

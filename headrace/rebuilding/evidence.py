@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from math import inf
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +22,7 @@ _MOST = 2**31 - 1
 _MOST_TOKEN = 2**30
 
 _WHOLE = Annotated[int, Field(ge=0, le=_MOST)]
+_MONEY = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Model = TypeVar("_Model", bound=BaseModel)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -65,10 +67,14 @@ class StoredSubmission(_Stored):
     send_before: AwareDatetime
     pages: _WHOLE | None = None
     job: str | None = None
-    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cost: _MONEY | None = None
+    provider_cost: Annotated[float, Field(allow_inf_nan=False)] | None = None
     reason: Reason | None = None
     accepted_at: AwareDatetime | None = None
     paid: bool = True
+    spent_on: str | None = None
+    spent_pages: _WHOLE | None = None
+    spent_cost: _MONEY | None = None
 
 
 class RunFacts(_Stored):
@@ -89,8 +95,11 @@ class RunFacts(_Stored):
     pages: _WHOLE | None = None
     pages_source: str | None = None
     walked_pages: _WHOLE | None = None
-    cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cost: _MONEY | None = None
     batch: str | None = None
+    reserved_on: str | None = None
+    reserved_pages: _WHOLE | None = None
+    reserved_cost: _MONEY | None = None
     token: Annotated[int, Field(ge=0, le=_MOST_TOKEN)]
     attempts: _WHOLE = 0
     received_at: AwareDatetime | None = None
@@ -132,10 +141,13 @@ def read_note(body: bytes, key: SubmissionKey) -> Note:
     moments = (note.at, note.send_before, note.document.last_modified, note.facts.received_at, note.facts.created_at)
     if any(moment is not None and moment.tzinfo is None for moment in moments):
         raise Unreadable("its times have no zone")
-    counts = (note.facts.pages, note.facts.walked_pages)
+    counts = (note.facts.pages, note.facts.walked_pages, note.facts.reserved_pages)
     if any(count is not None and not 0 <= count <= _MOST for count in counts):
         raise Unreadable("its page counts are none")
+    if note.facts.reserved_cost is not None and not 0 <= note.facts.reserved_cost < inf:
+        raise Unreadable("its cost is none")
     _check_day(note.document.received)
+    _check_day(note.facts.reserved_on)
     facts = note.facts
     texts = (note.route, note.revision, note.job, facts.account, facts.model, facts.batch, facts.pages_source)
     _check_texts(*texts, facts.media_type)
@@ -149,7 +161,8 @@ def read_facts(body: bytes, document_id: str, number: int) -> RunFacts:
         raise Unreadable("they are the facts of another run")
     if not (facts.state.is_end or facts.state is State.PREDICTED):
         raise Unreadable(f"a run that is {facts.state} has no facts")
-    _check_day(facts.received_on)
+    for day in (facts.received_on, facts.reserved_on, *(one.spent_on for one in facts.submissions)):
+        _check_day(day)
     _check_texts(facts.route, facts.revision, facts.batch, facts.pages_source, facts.detail, facts.media_type)
     for lane in (facts.lane, *(one.lane for one in facts.submissions)):
         if lane is not None:
@@ -188,7 +201,7 @@ def _parsed(parse: Callable[[bytes], _Model], body: bytes) -> _Model:
 
 
 def _check_day(day: str | None) -> None:
-    """The day becomes part of the outputs' keys."""
+    """The day becomes part of the outputs' keys, or of the ledger's."""
     if day is None:
         return
     try:
@@ -196,7 +209,7 @@ def _check_day(day: str | None) -> None:
     except ValueError:
         day = ""
     if _DAY.fullmatch(day) is None:
-        raise Unreadable("its day of receipt is none")
+        raise Unreadable("a day in it is none")
 
 
 def _check_texts(*texts: str | None) -> None:

@@ -74,7 +74,7 @@ class RoutesThen:
         route = self._now.get(revision)
         if route is None:
             return None, ["no route of headrace.toml is the same today"]
-        self._ledger.restore_revision(revision, route.name, route.model_dump_json())
+        self._ledger.restore_revision(revision, route.name, route.definition)
         return route, []
 
 

@@ -45,6 +45,13 @@ class ObjectHead:
     content_type: str | None = None
 
 
+class StoredObject(NamedTuple):
+    """An object and its whole content, as of one moment."""
+
+    head: ObjectHead
+    body: bytes
+
+
 class ObjectStore(Protocol):
     """Objects in buckets.
 
@@ -53,6 +60,21 @@ class ObjectStore(Protocol):
     """
 
     def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead: ...
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        most_bytes: int | None = None,
+    ) -> StoredObject:
+        """The head and all bytes in one call: only for what is known to be small. PreconditionFailed if replaced.
+
+        With `most_bytes` no more are read of an object that is larger after all.
+        """
+        ...
 
     def read(
         self,

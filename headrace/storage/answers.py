@@ -190,6 +190,7 @@ def run_facts(run: Run, submissions: Sequence[Submission]) -> dict[str, object]:
         "put_offs",
         "put_off_for",
         "put_off_since",
+        "stands_until",
         "published",
     }
     facts = {name: value for name, value in asdict(run).items() if name not in passing} | {

@@ -23,6 +23,7 @@ from headrace.storage import Location, ObjectStore
 log = structlog.get_logger()
 
 TRIES = 5
+MOST_REMEMBERED = 1000
 
 
 class NotedDocument(BaseModel):
@@ -67,6 +68,9 @@ class NotedRun(BaseModel):
     account: str | None = None
     model: str | None = None
     batch: str | None = None
+    reserved_on: str | None = None
+    reserved_pages: int | None = None
+    reserved_cost: float | None = None
     received_at: datetime | None = None
     created_at: datetime | None = None
 
@@ -82,6 +86,9 @@ class NotedRun(BaseModel):
             account=run.lane.account if run.lane is not None else None,
             model=run.lane.model if run.lane is not None else None,
             batch=run.batch,
+            reserved_on=run.reserved_on,
+            reserved_pages=run.reserved_pages,
+            reserved_cost=run.reserved_cost,
             received_at=run.received_at,
             created_at=run.created_at,
         )
@@ -181,6 +188,8 @@ class SubmissionNotes:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        # What this process wrote a moment ago, by location and key: to add how it ended, it need not be read first.
+        self._written: dict[tuple[Location, str], _Standing] = {}
 
     def fence(self, location: Location, note: Note) -> Fenced:
         """Create the note; or say why this attempt must not send.
@@ -221,7 +230,7 @@ class SubmissionNotes:
             return told
 
         try:
-            self._rewrite(location, note.key, with_job)
+            self._rewrite(location, note.key, with_job, self._just_written(location, note))
         finally:
             if alert is not None:
                 log.error("two truths under one key", submission=note.key, attempt=note.attempt, job=job, what=alert)
@@ -238,7 +247,7 @@ class SubmissionNotes:
                 return None
             return there.model_copy(update={"outcome": "refused", "reason": reason, "at": at})
 
-        self._rewrite(location, note.key, with_reason)
+        self._rewrite(location, note.key, with_reason, self._just_written(location, note))
 
     def conclude(self, location: Location, looked: Note, concluded: Note) -> Note:
         """Settle the attempt that was looked for, if it still is open; the note as it stands then.
@@ -308,14 +317,25 @@ class SubmissionNotes:
             return None
         return Granted(follower)
 
-    def _rewrite(self, location: Location, key: str, change: Callable[[Note | None], Note | None]) -> bool:
+    def _just_written(self, location: Location, note: Note) -> _Standing | None:
+        written = self._written.pop((location, note.key), None)
+        return written if written is not None and written.note == note else None
+
+    def _rewrite(
+        self,
+        location: Location,
+        key: str,
+        change: Callable[[Note | None], Note | None],
+        presumed: _Standing | None = None,
+    ) -> bool:
         """Write what `change` makes of the note that stands (None: it is damaged), unless that is None.
 
-        False where there is no note.
+        False where there is no note. Where `change` writes in place of what is `presumed` to stand, the eTag tells
+        whether it does; else it is read.
         """
         for _ in range(TRIES):
             try:
-                standing = self._standing(location, key)
+                standing, presumed = presumed or self._standing(location, key), None
                 changed = change(standing.note)
                 if changed is not None:
                     self._add_outcome(location, changed, standing.etag)
@@ -328,9 +348,7 @@ class SubmissionNotes:
         raise StorageUnavailable(f"The note of {key} kept changing while it was written. Try again later.")
 
     def _standing(self, location: Location, key: str) -> _Standing:
-        path = _path(location, key)
-        head = self._store.head(location.bucket, path)
-        body = self._store.read(location.bucket, path, if_match=head.etag)
+        head, body = self._store.get(location.bucket, _path(location, key))
         try:
             note = Note.model_validate_json(body)
         except ValidationError:
@@ -344,8 +362,11 @@ class SubmissionNotes:
     def _create(self, location: Location, note: Note) -> None:
         path, body = _path(location, note.key), _body(note)
         fault_point("notes.create.before")
-        self._store.put(location.bucket, path, body, content_type="application/json", if_none_match=True)
+        etag = self._store.put(location.bucket, path, body, content_type="application/json", if_none_match=True)
         fault_point("notes.create.after")
+        if len(self._written) >= MOST_REMEMBERED:
+            self._written.clear()  # of requests whose end is in doubt
+        self._written[location, note.key] = _Standing(note, etag)
 
     def _replace(self, location: Location, note: Note, etag: str) -> None:
         path, body = _path(location, note.key), _body(note)

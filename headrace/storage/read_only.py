@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import BinaryIO, NoReturn
 
-from headrace.storage import ObjectHead, ObjectStore
+from headrace.storage import ObjectHead, ObjectStore, StoredObject
 
 
 class ReadOnlyStore:
@@ -15,6 +15,17 @@ class ReadOnlyStore:
 
     def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead:
         return self._store.head(bucket, key, version_id=version_id)
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        most_bytes: int | None = None,
+    ) -> StoredObject:
+        return self._store.get(bucket, key, version_id=version_id, if_match=if_match, most_bytes=most_bytes)
 
     def read(
         self,

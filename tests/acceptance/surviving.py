@@ -19,6 +19,8 @@ from tests.chaos.documents import INBOX, Kind, Planned
 from tests.chaos.faults import Fault
 from tests.chaos.installation import MODEL, Installation, Pace, installation
 from tests.chaos.ledger_view import LedgerAway, LedgerView, Moved
+from tests.chaos.limits import SCARCE_PAGES
+from tests.chaos.operating import Operator
 from tests.pdfs import pdf_of
 from workers.stack.child import Child
 from workers.stack.processes import Process
@@ -94,6 +96,10 @@ class Survival:
     def states(self, batch: Batch) -> set[State]:
         return {run.state for run in self.view.last_runs().values() if run.document in batch.ids}
 
+    def starts(self, name: str) -> int:
+        """How often a worker said that it is ready."""
+        return self.installed.folder.log(name).read_text(encoding="utf-8").count(' ready."')
+
     def wait_until(self, so, seconds: float) -> None:
         """Look until it is so; a ledger that is away is asked again. AssertionError when the time is over."""
         end = time.monotonic() + seconds
@@ -107,7 +113,7 @@ class Survival:
 
     def undergo(self, *faults: Fault) -> list[Happened]:
         """Carry all of them out at once; returns when what died is back."""
-        breaker = Breaker(self.installed, self.view)
+        breaker = Breaker(self.installed, self.view, Operator(self.installed, self.view, SCARCE_PAGES))
         for fault in faults:
             breaker.begin(fault)
         breaker.wait()
@@ -199,7 +205,6 @@ def survival(folder: Path) -> Iterator[Survival]:
             yield surviving
         finally:
             surviving.view.close()
-            installed.services.ledger.close()
 
 
 def back_at(happened: Sequence[Happened]) -> datetime:

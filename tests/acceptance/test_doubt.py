@@ -12,7 +12,7 @@ from headrace.storage import Location
 from tests.acceptance.stack import PROJECT, Stack, wait_until
 from workers.factory import build_services
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 
 PRIVATE = Location.parse("s3://outbox-private/headrace")
 ROUTES = f"""
@@ -45,7 +45,7 @@ def cut_off(tmp_path_factory):
     folder = tmp_path_factory.mktemp("doubt")
     (folder / "headrace.toml").write_text(ROUTES)
     stack = Stack(folder)
-    stack.environ |= {"HEADRACE_SEND_SECONDS": "20", "HEADRACE_SETTLE_SECONDS": "15"}
+    stack.environ |= {"HEADRACE_SEND_SECONDS": "12", "HEADRACE_SETTLE_SECONDS": "8"}
     with stack.running() as process:
         wait_until(lambda: "Staying up" in stack.told(), 120)
         order(stack, SLOW)

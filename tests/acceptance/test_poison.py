@@ -23,7 +23,7 @@ from tests.acceptance.stack import PROJECT, wait_until
 from tests.pdfs import make_pdf
 from workers.factory import build_services
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(150)]
 
 KILLERS = ("segfault", "spin", "eat")
 NEIGHBOURS = 6
@@ -91,6 +91,10 @@ def drop(services, name, deed):
         services.hints.hint(recorded.run_id, recorded.hint)
 
 
+def all_admitted(ledger):
+    return all(run.state is State.ADMITTED for run in ledger.runs(RunFilter(), limit=100))
+
+
 def all_published(ledger):
     return all(run.published for run in ledger.runs(RunFilter(), limit=100))
 
@@ -118,9 +122,11 @@ def aftermath(tmp_path_factory, _valkey, s3_server):
         drop(services, deed, deed)
     for number in range(NEIGHBOURS):
         drop(services, f"neighbour-{number}", "be read")
-    # No worker runs yet, so the messages are taken in this order.
     with contextlib.ExitStack() as running:
-        workers = {name: running.enter_context(worker(name, environ, folder / f"{name}.log")) for name in WORKERS}
+        workers = {}
+
+        def start(name):
+            workers[name] = running.enter_context(worker(name, environ, folder / f"{name}.log"))
 
         def sweep():
             """What beat does, twice a second."""
@@ -128,6 +134,10 @@ def aftermath(tmp_path_factory, _valkey, s3_server):
             time.sleep(0.4)
             services.hints._app.send_task(SWEEP, queue="maintenance")
 
+        # Nobody reads before all are queued, so the messages are taken in this order.
+        start("steps")
+        wait_until(lambda: all_admitted(services.ledger), LONGEST_SECONDS, meanwhile=sweep)
+        start("local")
         wait_until(lambda: all_published(services.ledger), LONGEST_SECONDS, meanwhile=sweep)
     begun = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
     return Aftermath(services.ledger, begun)

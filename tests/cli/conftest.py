@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from config.routes import RouteTable, load_routes
 from config.settings import Settings
-from headrace.clock import SystemClock
+from headrace.clock import Clock, SystemClock
 from headrace.document import Document, SubmissionKey
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
@@ -59,6 +59,7 @@ class WrittenHints:
 
     given: list[Hint] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
+    dispatches: int = 0
 
     def hint(self, run_id: str, state: State, provider: str | None = None) -> bool:
         self.given.append(Hint(run_id, state, provider))
@@ -66,6 +67,10 @@ class WrittenHints:
 
     def settle(self, lane: Lane) -> bool:
         self.lanes.append(lane)
+        return True
+
+    def dispatch(self) -> bool:
+        self.dispatches += 1
         return True
 
     def hint_all(self, hints: Sequence[Hint]) -> None:
@@ -80,7 +85,7 @@ class Parts:
     ledger: Ledger
     store: ObjectStore = field(default_factory=InMemoryStore)
     hints: WrittenHints = field(default_factory=WrittenHints)
-    clock: SystemClock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=SystemClock)
     paid: ScriptedProvider = field(default_factory=ScriptedProvider)
 
     def provider(self, _lane: Lane) -> ScriptedProvider:
@@ -120,12 +125,13 @@ class Installation:
         self.ledger = Ledger(self.environ["HEADRACE_LEDGER_URL"], SystemClock())
         self.store = InMemoryStore()
         self.hints = WrittenHints()
+        self.clock: Clock = SystemClock()
         self.paid = ScriptedProvider()
         self.paid.jobs |= {f"job-{number}": Known() for number in range(10)}
         self.person: str | None = None
 
     def build(self, settings: Settings) -> Parts:
-        return Parts(settings, self.ledger, self.store, self.hints, paid=self.paid)
+        return Parts(settings, self.ledger, self.store, self.hints, self.clock, self.paid)
 
     def __call__(self, *arguments: str, answer: str | None = None) -> Result:
         """Call `headrace`; with an answer a person is there who gives it."""
@@ -145,6 +151,16 @@ class Installation:
         )
         self.ledger.record([document])
         return document
+
+    def admit(self) -> list[Hint]:
+        """Let the dispatcher play a round."""
+        return self.ledger.admit(load_routes(self.routes_file))
+
+    def lose_ledger(self) -> None:
+        """Let the ledger's database be an empty one."""
+        self.ledger.close()
+        for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def marker_stands(self) -> None:
         """Let the private place be this ledger's, as the first worker's start does."""

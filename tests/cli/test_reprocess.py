@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from headrace.states import Reason, State
+from headrace.states import Precedence, Reason, State
 from tests.cli.conftest import ROUTES
 from workers.cli.exits import Exit
 
@@ -69,3 +69,21 @@ def test_the_pages_that_todays_route_chooses_are_estimated(headrace, chosen, pag
     told = json.loads(headrace("reprocess", "s3://inbox/nanonets/", "--dry-run", "--json").stdout)
     assert told["pages"] == pages
     assert told["cost_at_most"] == {"USD": f"{pages / 10:.2f}"}
+
+
+@pytest.mark.parametrize(
+    ("place", "precedence"),
+    [("s3://inbox/nanonets/a.pdf", Precedence.FRESH), ("s3://inbox/nanonets/", Precedence.BATCH)],
+)
+def test_one_object_goes_like_a_fresh_drop_and_a_prefix_after_those(headrace, place, precedence):
+    run = exported(headrace, "nanonets/a.pdf")
+    told = json.loads(headrace("reprocess", place, "--yes", "--json").stdout)
+    assert told["started"] == 1
+    latest = headrace.ledger.latest_run(run.document.id)
+    assert (latest.precedence, latest.batch) == (precedence, told["batch"])
+
+
+def test_it_says_how_one_object_is_followed(headrace):
+    run = exported(headrace, "nanonets/a.pdf")
+    result = headrace("reprocess", "s3://inbox/nanonets/a.pdf", "--yes")
+    assert result.stdout == f"1 run started. `headrace status {run.document.id}` follows it.\n"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from headrace.states import Reason, State
+from headrace.states import Precedence, Reason, State
 from tests.cli.conftest import ROUTES
 from workers.cli.exits import Exit
 
@@ -102,3 +102,58 @@ def test_only_the_pages_that_the_route_chose_are_estimated(headrace):
     # What was routed is sent as it was routed, whatever the table says now.
     headrace.routes_file.write_text(ROUTES)
     assert json.loads(headrace("retry", "--dry-run", "--json").stdout)["cost_at_most"] == {"USD": "0.20"}
+
+
+@pytest.mark.parametrize("by", ["address", "document", "run"])
+def test_one_document_that_is_named_goes_on_like_a_fresh_drop(headrace, by):
+    run, other = failed(headrace, "nanonets/a.pdf"), failed(headrace, "nanonets/b.pdf")
+    headrace("retry", "--route", "nanonets", "--yes")
+    for one in (run, other):
+        headrace.bring_to(one.document, State.FAILED, Reason.BAD_REQUEST)
+    which = {"address": run.document.url, "document": run.document.id, "run": run.id}[by]
+    result = headrace("retry", which, "--yes")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"1 run retried. `headrace status {run.document.id}` follows.\n"
+    assert state_of(headrace, run) is State.WAITING
+    assert headrace.ledger.run(run.id).precedence is Precedence.FRESH
+    assert state_of(headrace, other) is State.FAILED
+    assert json.loads(headrace("retry", other.id, "--yes", "--json").stdout)["batch"] is None
+
+
+def test_what_is_retried_together_goes_after_what_is_dropped(headrace):
+    run = failed(headrace, "nanonets/a.pdf")
+    headrace("retry", "--yes")
+    assert headrace.ledger.run(run.id).precedence is Precedence.BATCH
+
+
+def test_of_an_address_only_what_lies_there_now_is_retried(headrace):
+    before = headrace.bring_to(headrace.drop("nanonets/a.pdf", b"1"), State.FAILED, Reason.BAD_REQUEST, pages=1)
+    now = headrace.bring_to(headrace.drop("nanonets/a.pdf", b"2"), State.FAILED, Reason.BAD_REQUEST, pages=1)
+    assert headrace("retry", now.document.url, "--yes").exit_code == 0
+    assert (state_of(headrace, before), state_of(headrace, now)) == (State.FAILED, State.WAITING)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        (State.EXPORTED, None, "has not failed: it is exported."),
+        (State.HELD, Reason.IN_DOUBT, "has not failed: it is held (in_doubt)."),
+    ],
+)
+def test_a_named_document_that_has_not_failed_is_left_alone(headrace, state, reason, words):
+    run = headrace.bring_to(headrace.drop("nanonets/a.pdf"), state, reason, pages=1)
+    result = headrace("retry", run.document.url, "--yes")
+    assert result.exit_code == Exit.FAILED
+    assert words in result.stderr
+    assert state_of(headrace, run) is state
+
+
+def test_a_document_that_nobody_knows_is_not_retried(headrace):
+    result = headrace("retry", "s3://inbox/unknown.pdf", "--yes")
+    assert result.exit_code == Exit.FAILED
+    assert "knows nothing of s3://inbox/unknown.pdf" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["invoice.pdf"], ["s3://inbox/a.pdf", "--route", "local"]])
+def test_wrong_calls_are_usage_errors(headrace, arguments):
+    assert headrace("retry", *arguments, "--yes").exit_code == Exit.USAGE

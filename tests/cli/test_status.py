@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from headrace.explanations import explain
 from headrace.ledger.parked import parked_event
 from headrace.states import Reason, State
 from workers.cli.exits import Exit
@@ -82,7 +83,7 @@ def test_one_document_tells_its_whole_history_by_address_id_and_run(headrace):
     for which in (document.url, document.id, run.id):
         shown = headrace("status", which).stdout
         assert "Run 1: failed (quota_used_up) after" in shown
-        assert "Buy more or wait for the next period, then retry." in shown
+        assert explain(Reason.QUOTA_USED_UP).remedy in shown
         assert "Out of credit." in shown
         assert "lane: nanonets/nanonets/samples" in shown
         assert "pages: 4 (walked)" in shown

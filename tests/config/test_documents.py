@@ -7,6 +7,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from config.docs import page
+from config.presets import PRESETS
 from config.routes import load_routes
 from config.settings import VENDOR_NAMES, Settings, load_settings, variable
 
@@ -44,7 +45,14 @@ def test_the_example_of_the_page_loads(tmp_path):
     path.write_text(example[1], encoding="utf-8")
     table = load_routes(path)
     assert table.for_key("inbox", "invoices/acme/4711.pdf").name == "invoices"
-    assert tomllib.loads(example[1]).keys() == {"routes", "lanes", "schedules"}
+    assert tomllib.loads(example[1]).keys() == {"routes", "lanes", "budgets", "schedules"}
+
+
+def test_every_preset_is_on_the_page_with_its_figures():
+    for name, preset in PRESETS.items():
+        (row,) = [line for line in page().splitlines() if line.startswith(f"| `{name}` |")]
+        assert f"| {preset.provider} |" in row
+        assert str(preset.rate.pages_per_minute or "a second") in row
 
 
 def test_every_kind_of_value_is_named_on_the_page():

@@ -127,7 +127,7 @@ def test_watched_prefixes_do_not_lie_inside_each_other():
         (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\naction = "reprocess"\n', "9: schedules[0]: needs a prefix, as s3://bucket/prefix, to reprocess."),
         (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\naction = "retry"\nroute = "leters"\n', '13: schedules[0].route: "leters" is no route of this file. Did you mean "letters"?'),
         (ROUTE + '[[schedules]]\nname = "x"\nevery_seconds = 60\naction = "retry"\nprefix = "s3://inbox/other/"\n', '13: schedules[0].prefix: "s3://inbox/other/" holds no document of any route; mend it.'),
-        ("lane = 1\n" + ROUTE, '1: lane: is not known; a file holds routes, lanes, schedules. Did you mean "lanes"?'),
+        ("lane = 1\n" + ROUTE, '1: lane: is not known; a file holds routes, lanes, budgets, schedules. Did you mean "lanes"?'),
         ("[routes]\n", "1: routes: is not a list of tables; begin each with [[routes]], in double brackets."),
         ("\n[[lanes]]\nprovider = 'local'\n", "1: routes: there is no route; write one, beginning with [[routes]]."),
         (ROUTE + 'passwords = "right"\n', '9: routes[0].passwords: "right" is no list; write it in brackets, as ["right"].'),

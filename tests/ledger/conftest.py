@@ -35,6 +35,19 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return emptied(request.getfixturevalue("migrated_postgres"))
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'bare.db'}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bare")
+        yield server.replace("/postgres?", "/bare?")
+        connection.execute("DROP DATABASE bare WITH (FORCE)")
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()

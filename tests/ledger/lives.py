@@ -1,7 +1,11 @@
 """Short ways to bring a run to where a test begins."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from headrace.budgets import Budget
+from headrace.dispatching import LaneRules
 from headrace.document import Document, SubmissionKey
 from headrace.ledger import Ledger
 from headrace.ledger.records import Advance, Claim, Run, Submission, SubmissionChange
@@ -22,6 +26,24 @@ ROUTED = {
     "pages": 5,
     "pages_source": "walked",
 }
+
+
+@dataclass(frozen=True)
+class SomeRules:
+    """Rules of the dispatcher, the same for every lane."""
+
+    in_flight: int = 1000
+    pages_per_minute: int | None = None
+    requests_per_second: float | None = None
+    price: float | None = None
+    budgets: tuple[Budget, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    by_lane: Mapping[Lane, LaneRules] = field(default_factory=dict)
+
+    def of_lane(self, lane: Lane) -> LaneRules:
+        rate = (self.pages_per_minute, self.requests_per_second)
+        mine = LaneRules(self.in_flight, *rate, price=self.price, paid=lane.provider != "local")
+        return self.by_lane.get(lane, mine)
 
 
 def document(name: str = "a", *, etag: str = "1", **facts: object) -> Document:
@@ -47,16 +69,16 @@ def advanced(ledger: Ledger, run_id: str, state: State, **facts: object) -> Run:
     return ledger.advance(claimed(ledger, run_id), Advance(state, facts=facts))
 
 
-def waiting(ledger: Ledger, name: str = "a", lane: Lane = LANE) -> str:
+def waiting(ledger: Ledger, name: str = "a", lane: Lane = LANE, **facts: object) -> str:
     """The id of a run that is routed and waits."""
     run_id = received(ledger, name)
-    advanced(ledger, run_id, State.WAITING, **{**ROUTED, "lane": lane})
+    advanced(ledger, run_id, State.WAITING, **{**ROUTED, "lane": lane, **facts})
     return run_id
 
 
 def admitted(ledger: Ledger, name: str = "a", lane: Lane = LANE) -> str:
     run_id = waiting(ledger, name, lane)
-    assert run_id in {hint.run_id for hint in ledger.admit(lambda _lane: 1000)}
+    assert run_id in {hint.run_id for hint in ledger.admit(SomeRules())}
     return run_id
 
 

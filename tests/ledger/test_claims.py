@@ -14,6 +14,7 @@ from tests.ledger.lives import (
     FREE_LANE,
     LANE,
     ROUTED,
+    SomeRules,
     admitted,
     advanced,
     claimed,
@@ -211,7 +212,7 @@ def test_deliveries_are_counted_from_0_after_each_advance(ledger, clock):
     run_id = received(ledger)
     _crash(ledger, clock, run_id, times=4)
     advanced(ledger, run_id, State.WAITING, **ROUTED)
-    ledger.admit(lambda _lane: 1)
+    ledger.admit(SomeRules(1))
     _crash(ledger, clock, run_id, times=4)
     assert ledger.claim(run_id, {State.ADMITTED}) is not None
 

@@ -8,7 +8,7 @@ from headrace.errors import StaleClaim
 from headrace.ledger.records import Advance, LookedFor, SubmissionChange
 from headrace.routing import Lane
 from headrace.states import Reason, State, SubmissionState
-from tests.ledger.lives import FREE_LANE, LANE, admitted, claimed, events, intended, received
+from tests.ledger.lives import FREE_LANE, LANE, SomeRules, admitted, claimed, events, intended, received
 
 ELSEWHERE = Lane("nanonets", "main", "model-2")
 
@@ -45,7 +45,7 @@ def test_a_run_in_doubt_is_left_alone_until_doubt_is_settled(ledger, clock):
     key = doubted(ledger, clock)
     for _ in range(3):
         clock.pass_(timedelta(seconds=600))
-        assert ledger.admit(lambda _lane: 10) == []
+        assert ledger.admit(SomeRules(10)) == []
         assert ledger.sweep() == []
     run = run_of(ledger, key)
     assert (run.state, run.reason) == (State.WAITING, Reason.IN_DOUBT)
@@ -55,7 +55,7 @@ def test_a_run_in_doubt_is_left_alone_until_doubt_is_settled(ledger, clock):
 def test_a_lane_full_of_others_does_not_make_its_reason_another(ledger, clock):
     key = doubted(ledger, clock)
     clock.pass_(timedelta(seconds=2000))
-    ledger.admit(lambda _lane: 0)
+    ledger.admit(SomeRules(0))
     assert run_of(ledger, key).reason is Reason.IN_DOUBT
 
 
@@ -103,7 +103,7 @@ def test_what_was_seen_of_an_earlier_doubt_does_not_end_a_later_one(ledger, cloc
     seen = request(ledger, key)
     rejected = SubmissionChange(key, SubmissionState.REJECTED, reason=Reason.NOT_TAKEN)
     ledger.end_doubt(seen, rejected, Advance(State.WAITING), "absent")
-    ledger.admit(lambda _lane: 10)
+    ledger.admit(SomeRules(10))
     claim = claimed(ledger, seen.run_id)
     intended(ledger, claim, clock)
     again = SubmissionChange(key, SubmissionState.IN_DOUBT, reason=Reason.CONNECTION_CUT, look_at=clock.now())
@@ -213,7 +213,7 @@ def test_looks_that_end_without_a_word_are_counted_until_one_tells_what_came_of_
     clock.pass_(timedelta(seconds=20))
     for _ in range(2):
         ledger.begin_looks([request(ledger, first)])
-    assert [due.submission.key for due in ledger.due_doubts(LANE)] == [second, first], "who may kill comes last"
+    assert [due.submission.key for due in ledger.due_doubts(LANE)] == [first, second], "the most overdue comes first"
     assert request(ledger, first).deliveries == 2
     ledger.note_looks([LookedFor(request(ledger, first), clock.now(), clock.now(), None)])
     assert request(ledger, first).deliveries == 0

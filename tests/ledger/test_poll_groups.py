@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from headrace.errors import LedgerError, StaleClaim
 from headrace.ledger.poll_groups import MOST_JOBS
-from headrace.ledger.records import Advance, PollHint, SubmissionChange
+from headrace.ledger.records import Advance, PollHint, Postponed, SubmissionChange
 from headrace.ledger.schema import poll_groups
 from headrace.providers import Job
 from headrace.routing import Lane
@@ -63,8 +63,8 @@ def test_jobs_of_a_lane_share_a_group_while_it_fills(ledger, clock):
     _, _, hint = accepted(ledger, clock, "a")
     clock.pass_(seconds(1.9))
     assert accepted(ledger, clock, "b")[2] is None
-    clock.pass_(seconds(0.2))
-    assert accepted(ledger, clock, "c")[2] is not None, "two seconds are over"
+    clock.pass_(seconds(0.7))
+    assert accepted(ledger, clock, "c")[2] is not None, "half of the time to its first poll is over"
     clock.pass_(seconds(10))
     turn = ledger.take_turn(hint.group_id, 0)
     assert [job.job for job in ledger.due_jobs(turn)] == [Job("job-a", "model-1"), Job("job-b", "model-1")]
@@ -100,7 +100,7 @@ def test_a_chain_of_turns_followed_literally(ledger, clock):
     assert (turn.generation, turn.deadline) == (1, clock.now() + seconds(45))
     (job,) = ledger.due_jobs(turn)
     assert (job.run.id, job.key, job.polls, job.accepted_at) == (run_id, key, 0, clock.now() - seconds(5))
-    ledger.postpone(turn, job, clock.now() + seconds(10))
+    ledger.postpone(turn, [Postponed(job, clock.now() + seconds(10))])
     assert ledger.due_jobs(turn) == []
     assert ledger.finish_turn(turn) == clock.now() + seconds(10) == ledger.run(run_id).due_at
 
@@ -115,7 +115,7 @@ def test_a_chain_of_turns_followed_literally(ledger, clock):
     assert (submission.state, submission.pages, submission.polls) == (SubmissionState.ANSWERED, 3, 2)
     assert ledger.finish_turn(turn) is None
     assert ledger.take_turn(hint.group_id, 2) is None, "the group has ended"
-    assert ledger.revive_groups() == []
+    assert ledger.wake_groups() == []
 
 
 def test_a_poll_that_is_begun_counts_until_something_comes_of_it(ledger, clock):
@@ -128,12 +128,46 @@ def test_a_poll_that_is_begun_counts_until_something_comes_of_it(ledger, clock):
     assert [(job.job.id, job.deliveries) for job in ledger.due_jobs(turn)] == [("job-b", 0), ("job-a", 1)], "it is last"
     ledger.begin_polls(turn, [first, second])
     assert [job.deliveries for job in ledger.due_jobs(turn)] == [1, 2]
-    ledger.postpone(turn, first, clock.now())
+    ledger.postpone(turn, [Postponed(first, clock.now())])
     assert [(job.job.id, job.deliveries) for job in ledger.due_jobs(turn)] == [("job-a", 0), ("job-b", 1)]
 
     ledger.take_turn(hint.group_id, 1)
     with pytest.raises(StaleClaim, match="turn"):
         ledger.begin_polls(turn, [first])
+
+
+def test_jobs_are_postponed_together_and_those_that_have_gone_on_are_left_as_they_are(ledger, clock):
+    hint = accepted(ledger, clock, "a", due_in=0)[2]
+    for name in "bc":
+        accepted(ledger, clock, name, due_in=0)
+    turn = ledger.take_turn(hint.group_id, 0)
+    first, second, third = ledger.due_jobs(turn)
+    ledger.begin_polls(turn, [first, second, third])
+    landed(ledger, turn, second)
+    clock.pass_(seconds(1))
+    again, later = clock.now() + seconds(7), clock.now() + seconds(9)
+    postponed = [Postponed(third, later, heard=False), Postponed(second, later), Postponed(first, again)]
+    assert ledger.postpone(turn, postponed) == [second]
+    assert [ledger.run(job.run.id).due_at for job in (first, third)] == [again, later]
+    assert ledger.run(second.run.id).state is State.PREDICTED
+    assert ledger.finish_turn(turn) == again
+    clock.pass_(seconds(9))
+    known = ledger.due_jobs(ledger.take_turn(hint.group_id, 1))
+    assert [(job.key, job.polls, job.deliveries) for job in known] == [(first.key, 1, 0), (third.key, 0, 0)]
+    assert [job.heard_at for job in known] == [clock.now() - seconds(9), third.heard_at]
+
+
+def test_two_who_postpone_the_same_jobs_at_once_never_wait_for_one_another(ledger, clock, open_ledger):
+    hint = accepted(ledger, clock, "0", due_in=0)[2]
+    for number in range(1, 6):
+        accepted(ledger, clock, f"{number}", due_in=0)
+    turn = ledger.take_turn(hint.group_id, 0)
+    postponed = [Postponed(job, clock.now()) for job in ledger.due_jobs(turn)]
+    orders = (postponed, postponed[::-1]) * 8
+    with ThreadPoolExecutor(2) as pool:
+        left = list(pool.map(open_ledger().postpone, [turn] * len(orders), orders))
+    assert left == [[]] * len(orders)
+    assert {job.polls for job in ledger.due_jobs(turn)} == {len(orders)}
 
 
 def test_a_refused_job_fails_its_run(ledger, clock):
@@ -155,7 +189,7 @@ def test_a_turn_ends_when_the_next_one_begins(ledger, clock):
     assert not ledger.heartbeat(first)
     assert ledger.finish_turn(first) is None
     with pytest.raises(StaleClaim, match="turn"):
-        ledger.postpone(first, job, clock.now())
+        ledger.postpone(first, [Postponed(job, clock.now())])
     with pytest.raises(StaleClaim, match="turn"):
         landed(ledger, first, job)
     assert landed(ledger, second, job).state is State.PREDICTED
@@ -168,8 +202,7 @@ def test_a_job_lands_once(ledger, clock):
     landed(ledger, turn, job)
     with pytest.raises(StaleClaim, match="does not wait"):
         landed(ledger, turn, job)
-    with pytest.raises(StaleClaim, match="does not wait"):
-        ledger.postpone(turn, job, clock.now())
+    assert ledger.postpone(turn, [Postponed(job, clock.now())]) == [job]
 
 
 def test_of_two_messages_of_one_generation_one_gets_the_turn(ledger, clock, open_ledger):
@@ -183,14 +216,85 @@ def test_of_two_messages_of_one_generation_one_gets_the_turn(ledger, clock, open
 def test_a_group_whose_message_was_lost_is_revived(ledger, clock):
     _, _, hint = accepted(ledger, clock, due_in=5)
     clock.pass_(seconds(19))
-    assert ledger.revive_groups() == []
+    assert ledger.wake_groups() == []
     clock.pass_(seconds(1))
-    assert ledger.revive_groups() == [PollHint(hint.group_id, 1)]
-    assert ledger.revive_groups() == [], "its new message has 15 s too"
-    assert ledger.take_turn(hint.group_id, 0) is None, "the message that was lost comes late"
+    assert ledger.wake_groups() == [PollHint(hint.group_id, 0)]
+    assert ledger.wake_groups() == [], "its new message has 15 s too"
     clock.pass_(seconds(15))
-    (again,) = ledger.revive_groups()
-    assert ledger.take_turn(again.group_id, again.generation).generation == 3
+    (again,) = ledger.wake_groups()
+    assert ledger.take_turn(again.group_id, again.generation).generation == 1
+    assert ledger.take_turn(hint.group_id, 0) is None, "the message that was lost comes late"
+
+
+def test_a_message_that_waits_for_long_in_its_queue_has_its_turn_however_often_the_group_seemed_lost(ledger, clock):
+    _, _, hint = accepted(ledger, clock, due_in=0)
+    doubled = []
+    for _ in range(5):
+        clock.pass_(seconds(15))
+        doubled += ledger.wake_groups()
+    assert len(doubled) == 5
+    turn = ledger.take_turn(hint.group_id, hint.generation)
+    assert turn is not None
+    assert [ledger.take_turn(one.group_id, one.generation) for one in doubled] == [None] * 5
+    assert ledger.heartbeat(turn)
+
+
+def test_a_group_is_woken_by_one_of_many_sweeps(ledger, clock, open_ledger):
+    _, _, hint = accepted(ledger, clock, due_in=0)
+    turn = ledger.take_turn(hint.group_id, 0)
+    ledger.postpone(turn, [Postponed(ledger.due_jobs(turn)[0], clock.now() + seconds(60))])
+    ledger.finish_turn(turn)
+    clock.pass_(seconds(57))
+    others = [open_ledger() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        woken = [hint for hints in pool.map(lambda other: other.wake_groups(), others) for hint in hints]
+    assert woken == [PollHint(hint.group_id, 1, 3.0)]
+
+
+def test_a_resting_group_whose_sweep_died_before_it_published_is_found_again(ledger, clock):
+    accepted(ledger, clock, due_in=300)
+    clock.pass_(seconds(295))
+    assert len(ledger.wake_groups()) == 1, "this sweep dies now"
+    clock.pass_(seconds(19))
+    assert ledger.wake_groups() == []
+    clock.pass_(seconds(1))
+    (again,) = ledger.wake_groups()
+    assert len(ledger.due_jobs(ledger.take_turn(again.group_id, again.generation))) == 1
+
+
+def test_groups_that_rested_through_an_outage_of_all_are_woken_the_most_overdue_first(ledger, clock):
+    accepted(ledger, clock, "late", due_in=600)
+    accepted(ledger, clock, "soon", due_in=100)
+    clock.pass_(timedelta(hours=3))
+    (first,) = ledger.wake_groups(limit=1)
+    (second,) = ledger.wake_groups(limit=1)
+    assert (first.in_seconds, second.in_seconds) == (0.0, 0.0)
+    assert [job.job.id for job in ledger.due_jobs(ledger.take_turn(first.group_id, 0))] == ["job-soon"]
+    assert [job.job.id for job in ledger.due_jobs(ledger.take_turn(second.group_id, 0))] == ["job-late"]
+    assert ledger.wake_groups(limit=0) == []
+
+
+def test_a_turn_that_was_taken_while_the_group_rests_does_no_harm(ledger, clock):
+    """A message that was doubled, and comes when the group has gone to rest."""
+    _, _, hint = accepted(ledger, clock, due_in=0)
+    turn = ledger.take_turn(hint.group_id, 0)
+    ledger.postpone(turn, [Postponed(ledger.due_jobs(turn)[0], clock.now() + seconds(60))])
+    assert ledger.finish_turn(turn) is None
+    early = ledger.take_turn(hint.group_id, 1)
+    assert ledger.due_jobs(early) == []
+    assert ledger.finish_turn(early) is None
+    clock.pass_(seconds(55))
+    assert ledger.wake_groups() == [PollHint(hint.group_id, 2, 5.0)]
+
+
+def test_a_worker_that_dies_in_a_turn_of_a_group_that_rested_leaves_it_to_the_sweep(ledger, clock):
+    accepted(ledger, clock, due_in=300)
+    clock.pass_(seconds(295))
+    (woken,) = ledger.wake_groups()
+    clock.pass_(seconds(5))
+    assert ledger.take_turn(woken.group_id, woken.generation) is not None
+    clock.pass_(seconds(15))
+    assert ledger.wake_groups() == [PollHint(woken.group_id, 1)]
 
 
 def test_a_group_whose_worker_died_is_revived_and_its_turn_is_lost(ledger, clock):
@@ -199,29 +303,58 @@ def test_a_group_whose_worker_died_is_revived_and_its_turn_is_lost(ledger, clock
     clock.pass_(seconds(14))
     assert ledger.heartbeat(turn)
     clock.pass_(seconds(14))
-    assert ledger.revive_groups() == [], "its heartbeat is 14 s old"
+    assert ledger.wake_groups() == [], "its heartbeat is 14 s old"
     clock.pass_(seconds(1))
-    assert len(ledger.revive_groups()) == 1
+    (woken,) = ledger.wake_groups()
+    assert ledger.heartbeat(turn), "if it lives after all it goes on, until another one has the turn"
+    assert ledger.take_turn(woken.group_id, woken.generation) is not None
     assert not ledger.heartbeat(turn)
 
 
-def test_a_group_that_sleeps_until_its_next_job_is_left_alone(ledger, clock):
+def test_a_group_in_which_nothing_is_due_rests_and_is_woken_a_little_ahead(ledger, clock):
     _, _, hint = accepted(ledger, clock, due_in=0)
     turn = ledger.take_turn(hint.group_id, 0)
-    ledger.postpone(turn, ledger.due_jobs(turn)[0], clock.now() + seconds(60))
-    ledger.finish_turn(turn)
-    clock.pass_(seconds(70))
-    assert ledger.revive_groups() == []
+    ledger.postpone(turn, [Postponed(ledger.due_jobs(turn)[0], clock.now() + seconds(60))])
+    assert ledger.finish_turn(turn) is None, "no message waits for so long"
+    clock.pass_(seconds(48))
+    assert ledger.wake_groups() == []
     assert ledger.sweep() == [], "a submitted run is swept through its group only"
+    clock.pass_(seconds(7))
+    assert ledger.wake_groups() == [PollHint(hint.group_id, 1, 5.0)]
+    assert ledger.wake_groups() == [], "it has a message now"
+    clock.pass_(seconds(5))
+    assert len(ledger.due_jobs(ledger.take_turn(hint.group_id, 1))) == 1
 
 
-def test_a_job_that_joins_during_a_turn_is_in_the_next_one(ledger, clock):
-    _, _, hint = accepted(ledger, clock, "a", due_in=0)
+def test_a_job_whose_first_poll_is_far_off_needs_no_message_either(ledger, clock):
+    _, _, hint = accepted(ledger, clock, due_in=300)
+    assert hint is None
+    assert accepted(ledger, clock, "b", due_in=300)[2] is None
+    clock.pass_(seconds(295))
+    (woken,) = ledger.wake_groups()
+    clock.pass_(seconds(5))
+    assert len(ledger.due_jobs(ledger.take_turn(woken.group_id, woken.generation))) == 2
+
+
+def test_jobs_that_come_due_soon_after_one_another_are_asked_for_together(ledger, clock):
+    _, _, hint = accepted(ledger, clock, "0", due_in=10)
+    for number in range(1, 5):
+        clock.pass_(seconds(1))
+        accepted(ledger, clock, f"{number}", due_in=10)
+    clock.pass_(seconds(6))
     turn = ledger.take_turn(hint.group_id, 0)
     (job,) = ledger.due_jobs(turn)
-    assert accepted(ledger, clock, "b", due_in=3)[2] is None
-    landed(ledger, turn, job)
-    assert ledger.finish_turn(turn) == clock.now() + seconds(3)
+    clock.pass_(seconds(90))
+    ledger.postpone(turn, [Postponed(job, clock.now() + seconds(20))])
+    assert ledger.finish_turn(turn) == clock.now() + seconds(2), "two hundredths of its age"
+
+
+def test_a_job_that_is_accepted_during_a_turn_has_a_group_of_its_own(ledger, clock):
+    _, _, hint = accepted(ledger, clock, "a", due_in=0)
+    turn = ledger.take_turn(hint.group_id, 0)
+    assert accepted(ledger, clock, "b", due_in=3)[2] is not None
+    landed(ledger, turn, ledger.due_jobs(turn)[0])
+    assert ledger.finish_turn(turn) is None
 
 
 def test_an_empty_group_that_could_still_fill_ends_and_takes_no_more_jobs(ledger, clock):

@@ -11,6 +11,7 @@ from headrace.ledger.records import Advance, RunFilter, SubmissionChange
 from headrace.states import Reason, State, SubmissionState
 from tests.ledger.lives import (
     ROUTED,
+    SomeRules,
     accepted,
     admitted,
     advanced,
@@ -125,7 +126,7 @@ def test_a_rejected_submission_is_sent_again_under_its_key(ledger, clock):
     change = SubmissionChange(key, SubmissionState.REJECTED, reason=Reason.QUOTA_USED_UP)
     ledger.advance(claim, Advance(State.FAILED, Reason.QUOTA_USED_UP), change)
     ledger.retry(ALL, by="ann")
-    ledger.admit(lambda _lane: 1)
+    ledger.admit(SomeRules(1))
     again = intended(ledger, claimed(ledger, claim.run.id), clock)
     assert (again.key, again.attempt, again.state) == (key, 2, SubmissionState.INTENDED)
 
@@ -191,7 +192,7 @@ def test_a_job_that_was_given_up_waiting_for_is_taken_up_again_by_a_retry(ledger
     ledger.land(turn, job, given_up, SubmissionChange(key, SubmissionState.ACCEPTED, job=job.job.id))
     assert ledger.finish_turn(turn) is None
     ledger.retry(ALL, by="ann")
-    ledger.admit(lambda _lane: 1)
+    ledger.admit(SomeRules(1))
     claim = claimed(ledger, run_id)
     (known,) = ledger.submissions(run_id)
     assert (known.state, known.job) == (SubmissionState.ACCEPTED, "job-a")

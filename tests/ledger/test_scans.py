@@ -6,7 +6,18 @@ import pytest
 
 from headrace.ledger.records import Advance
 from headrace.states import Reason, State
-from tests.ledger.lives import MORNING, accepted, admitted, advanced, claimed, document, received, waiting
+from tests.ledger.lives import (
+    LANE,
+    MORNING,
+    SomeRules,
+    accepted,
+    admitted,
+    advanced,
+    claimed,
+    document,
+    received,
+    waiting,
+)
 
 QUARTER = timedelta(minutes=15)
 
@@ -97,8 +108,8 @@ def test_what_is_published_and_what_waits_for_its_time_is_not_stuck(ledger, cloc
     done = claimed(ledger, advanced(ledger, received(ledger, "done"), State.EXPORTED).id)
     ledger.published(done)
     run_id = received(ledger, "waits")
-    advanced(ledger, run_id, State.WAITING, lane=("local", "local", ""))
-    ledger.admit(lambda _lane: 1)
+    advanced(ledger, run_id, State.WAITING, lane=("local", "local", ""), route="free")
+    ledger.admit(SomeRules(1))
     later = Advance(State.WAITING, Reason.RATE_LIMITED, due_at=clock.now() + timedelta(hours=1))
     ledger.advance(claimed(ledger, run_id), later)
     clock.pass_(timedelta(minutes=30))
@@ -110,18 +121,37 @@ def test_what_is_published_and_what_waits_for_its_time_is_not_stuck(ledger, cloc
 def test_runs_that_queue_for_a_lane_are_stuck_only_once_nothing_flies_there(ledger, clock):
     flies = admitted(ledger, "flies")
     waiting(ledger, "queues")
-    ledger.admit(lambda _lane: 1)
+    ledger.admit(SomeRules(1))
     clock.pass_(QUARTER * 2)
     assert kinds(ledger, clock) == {(State.ADMITTED, None): 1}
     advanced(ledger, flies, State.PREDICTED)
-    assert kinds(ledger, clock) == {(State.WAITING, Reason.IN_FLIGHT): 1}
+    assert kinds(ledger, clock) == {(State.WAITING, None): 1}
+
+
+def test_a_run_that_came_back_to_a_queue_that_says_why_it_stands_still_is_not_stuck(ledger, clock):
+    run_id = admitted(ledger)
+    ledger.pause(LANE, by="ann", why="audit")
+    ledger.advance(claimed(ledger, run_id), Advance(State.WAITING, Reason.PAUSED, due_at=clock.now()))
+    ledger.admit(SomeRules())
+    clock.pass_(QUARTER * 2)
+    assert kinds(ledger, clock) == {}
+
+
+def test_a_lane_that_rests_for_an_hour_is_not_stuck_before_that(ledger, clock):
+    waiting(ledger)
+    ledger.rest(LANE, clock.now() + timedelta(hours=1), Reason.RATE_LIMITED)
+    ledger.admit(SomeRules())
+    clock.pass_(timedelta(minutes=50))
+    assert kinds(ledger, clock) == {}
+    clock.pass_(timedelta(minutes=50))
+    assert kinds(ledger, clock) == {(State.WAITING, None): 1}
 
 
 def test_polls_are_stuck_by_their_own_time_however_often_their_group_is_revived(ledger, clock):
     accepted(ledger, clock)
     for _ in range(70):
         clock.pass_(timedelta(seconds=15))
-        ledger.revive_groups()
+        ledger.wake_groups()
     assert kinds(ledger, clock) == {(State.SUBMITTED, None): 1}
     stuck = ledger.stuck_groups(clock.now() - QUARTER)
     assert (stuck.groups, stuck.jobs) == (1, 1)

@@ -4,12 +4,12 @@ import multiprocessing
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
-import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from headrace.clock import SystemClock
 from headrace.errors import ConfigurationError, LedgerError, LedgerUnavailable
@@ -32,19 +32,6 @@ def _claim(url, run_id, results):
     ledger = Ledger(url, ManualClock())
     results.put(ledger.claim(run_id, {State.RECEIVED}) is not None)
     ledger.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def bare_url(request, tmp_path):
-    """The address of a database without tables."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'bare.db'}"
-        return
-    server = request.getfixturevalue("postgres_url")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE bare")
-        yield server.replace("/postgres?", "/bare?")
-        connection.execute("DROP DATABASE bare WITH (FORCE)")
 
 
 def test_migrations_make_exactly_the_tables_of_the_schema(ledger):
@@ -183,6 +170,21 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_nothing_connects_before_it_is_used(tmp_path):
     Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", ManualClock())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_as_many_connections_are_kept_as_a_worker_has_threads(ledger):
+    opened = []
+    event.listen(ledger._engine, "connect", lambda *_: opened.append(1))
+    for _ in range(2):
+        with ExitStack() as together:
+            for _ in range(16):
+                together.enter_context(ledger._reading())
+    assert len(opened) <= 16
+
+
+def test_a_connection_to_sqlite_keeps_half_a_megabyte_of_the_ledger_at_most(tmp_path):
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", ManualClock())._reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA cache_size").scalar_one() == -512  # KiB
 
 
 def test_sqlite_keeps_what_was_committed_and_lets_readers_in(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from headrace.ledger.records import Advance, Hint
 from headrace.states import State
-from tests.ledger.lives import accepted, admitted, advanced, claimed, document, exported, received, waiting
+from tests.ledger.lives import SomeRules, accepted, admitted, advanced, claimed, document, exported, received, waiting
 
 SWEPT = sorted(set(State) - {State.SUBMITTED, State.WAITING, State.RECEIVED})
 
@@ -71,12 +71,12 @@ def test_waiting_runs_that_are_due_are_one_hint_for_the_dispatcher(ledger, clock
         (hint,) = ledger.sweep()
         assert hint.state is State.WAITING
         assert hint.run_id in runs
-    assert len(ledger.admit(lambda _lane: 10)) == 3, "the sweep does not make them wait"
+    assert len(ledger.admit(SomeRules(10))) == 3, "the sweep does not make them wait"
 
 
 def test_a_waiting_run_that_is_put_off_is_not_hinted(ledger, clock):
     run_id = waiting(ledger)
-    ledger.admit(lambda _lane: 1)
+    ledger.admit(SomeRules(1))
     later = clock.now() + timedelta(seconds=30)
     ledger.advance(claimed(ledger, run_id), Advance(State.WAITING, due_at=later))
     assert ledger.sweep() == []
@@ -87,8 +87,57 @@ def test_a_sweep_is_bounded_and_takes_the_most_overdue_first(ledger, clock):
         received(ledger, name)
         clock.pass_(timedelta(seconds=1))
     clock.pass_(timedelta(seconds=5))
-    assert [hint.run_id for hint in ledger.sweep(limit=2)] == [f"{document(name).id}-1" for name in "ab"]
-    assert [hint.run_id for hint in ledger.sweep(limit=2)] == [f"{document('c').id}-1"]
+    assert [hint.run_id for hint in ledger.sweep(2)] == [f"{document(name).id}-1" for name in "ab"]
+    assert [hint.run_id for hint in ledger.sweep(2)] == [f"{document('c').id}-1"]
+
+
+def test_overdue_runs_are_taken_to_have_a_message_where_as_many_wait(ledger, clock):
+    for name in "abcde":
+        received(ledger, name)
+    clock.pass_(timedelta(seconds=5))
+    queued = {State.RECEIVED: 3}
+    assert len(ledger.sweep(10, queued)) == 2, "five are overdue, and three messages wait"
+    clock.pass_(timedelta(seconds=5))
+    assert len(ledger.sweep(10, {State.RECEIVED: 5})) == 0
+    clock.pass_(timedelta(seconds=10))
+    assert len(ledger.sweep(10, {State.SUBMITTED: 5})) == 5, "messages for other steps say nothing of them"
+
+
+def test_however_many_messages_wait_nobody_is_taken_to_have_one_for_longer_than_50_seconds(ledger, clock):
+    run_id = received(ledger)
+    for seconds in (5, 5, 10, 15):
+        clock.pass_(timedelta(seconds=seconds))
+        assert ledger.sweep(10, {State.RECEIVED: 900}) == []
+    clock.pass_(timedelta(seconds=15))
+    assert ledger.sweep(10, {State.RECEIVED: 900}) == [Hint(run_id, State.RECEIVED)]
+
+
+def test_who_was_given_up_or_whose_worker_died_has_no_message_however_many_wait(ledger, clock):
+    given_up, dead, _ = (received(ledger, name) for name in "abc")
+    ledger.hand_back(claimed(ledger, given_up), due_at=clock.now() + timedelta(seconds=5))
+    claimed(ledger, dead)
+    clock.pass_(timedelta(seconds=15))
+    found = ledger.sweep(10, {State.RECEIVED: 900})
+    assert {hint.run_id for hint in found} == {given_up, dead}
+
+
+def test_for_whom_there_is_no_room_stays_due(ledger, clock):
+    every = {received(ledger, name) for name in "abcdef"}
+    hinted = set()
+    for _ in range(30):
+        clock.pass_(timedelta(seconds=5))
+        hinted |= {hint.run_id for hint in ledger.sweep(1, {State.RECEIVED: 900})}
+    assert hinted == every
+
+
+def test_where_more_are_overdue_than_a_queue_may_hold_it_is_filled_with_the_most_overdue(ledger, clock):
+    for name in "abcde":
+        received(ledger, name)
+        clock.pass_(timedelta(seconds=1))
+    clock.pass_(timedelta(seconds=5))
+    found = ledger.sweep(1, {State.RECEIVED: 3})
+    assert [hint.run_id for hint in found] == [f"{document('a').id}-1"]
+    assert len(ledger.sweep(5)) == 4, "the others are due still"
 
 
 def test_sweeps_at_once_share_the_runs_between_them(ledger, clock, open_ledger):
@@ -96,7 +145,7 @@ def test_sweeps_at_once_share_the_runs_between_them(ledger, clock, open_ledger):
     clock.pass_(timedelta(seconds=5))
     others = [open_ledger() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda other: other.sweep(limit=20), others))
-    results.append(ledger.sweep(limit=60))
+        results = list(pool.map(lambda other: other.sweep(20), others))
+    results.append(ledger.sweep(60))
     hinted = [hint.run_id for hints in results for hint in hints]
     assert len(hinted) == len(set(hinted)) == 60

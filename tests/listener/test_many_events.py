@@ -31,7 +31,7 @@ class Servers(NamedTuple):
     together: Sequence[int]
 
 
-@pytest.fixture(params=["ministack and SQLite", "moto and PostgreSQL"])
+@pytest.fixture(params=["ministack and SQLite", pytest.param("moto and PostgreSQL", marks=pytest.mark.proof)])
 def servers(request: pytest.FixtureRequest) -> Servers:
     """Some messages tell of one event, the others of several, as a server under load sends them."""
     if request.param == "ministack and SQLite":

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from headrace.clock import SystemClock
 from headrace.document import SubmissionKey
 from headrace.errors import InDoubt, PredictionRejected, ProviderUnavailable, RateLimited
-from headrace.providers import Answer, Job, Pending, Refused, Request
+from headrace.providers import Answer, Job, NotTold, Pending, Refused, Request
 from headrace.providers.nanonets import NanonetsProvider, nanonets_client
 from headrace.states import Mode, Reason
 from tests.nanonets.samples import BytesSource, a_request
@@ -65,10 +65,10 @@ def with_key(number, *, mode=Mode.SYNC):
 
 
 def finished(provider, job):
-    """Poll until the job is no longer pending, for at most ten seconds; the details of the waiting too."""
+    """Poll until the job is told of and no longer pending, for ten seconds; the details of the waiting too."""
     waited = []
     end = time.monotonic() + 10
-    while isinstance(result := provider.fetch([job])[job], Pending) and time.monotonic() < end:
+    while isinstance(result := provider.fetch([job])[job], Pending | NotTold) and time.monotonic() < end:
         waited.append(result.detail)
         time.sleep(0.05)
     return result, waited

@@ -5,7 +5,7 @@ import threading
 import httpx
 import pytest
 
-from headrace.providers import Answer, Job, Pending, Refused
+from headrace.providers import Answer, Job, NotTold, Pending, Refused
 from headrace.states import Reason
 from tests.clocks import ManualClock
 from tests.nanonets.samples import FILE_ID, always, answering, box, stored, stored_page
@@ -70,26 +70,54 @@ def test_only_failed_pages_are_the_end():
     assert refused.reason is Reason.PREDICTION_FAILED
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429, 500, 503])
-def test_a_call_that_fails_leaves_the_job_pending_with_the_reason(status):
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_a_job_that_is_not_found_is_pending_with_the_reason(status):
     pending = fetched(status, json={"message": "no"})
     assert isinstance(pending, Pending)
     assert str(status) in pending.detail
 
 
 @pytest.mark.parametrize(
-    "body", [{"html": "<html>"}, {"text": ""}, {"text": "{"}, {"json": stored(stored_page(-1), stored_page(0))}]
+    ("status", "reason"),
+    [
+        (401, Reason.KEY_REFUSED),
+        (402, Reason.QUOTA_USED_UP),
+        (403, Reason.FORBIDDEN),
+        (429, Reason.RATE_LIMITED),
+        (302, Reason.UNREACHABLE),
+        (500, Reason.UNREACHABLE),
+        (503, Reason.UNREACHABLE),
+    ],
 )
-def test_an_answer_that_cannot_be_read_leaves_the_job_pending(body):
-    assert isinstance(fetched(200, **body), Pending)
+def test_a_refusal_and_a_fault_of_the_provider_say_nothing_of_the_job(status, reason):
+    nothing = fetched(status, json={"message": "no"})
+    assert isinstance(nothing, NotTold)
+    assert (nothing.reason, nothing.after_seconds) == (reason, None)
+    assert str(status) in nothing.detail
+
+
+@pytest.mark.parametrize("body", [{"json": {}}, {"html": "<html>"}, {"text": ""}])
+def test_how_long_to_wait_is_heard_whatever_the_body_is(body):
+    nothing = fetched(429, headers={"Retry-After": "17"}, **body)
+    assert (nothing.reason, nothing.after_seconds) == (Reason.RATE_LIMITED, 17.0)
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404])
+@pytest.mark.parametrize("body", [{"html": "<html>"}, {"text": ""}, {"text": "{"}])
+def test_what_a_proxy_answers_says_nothing_of_the_job(status, body):
+    assert fetched(status, **body).reason is Reason.UNREACHABLE
+
+
+def test_an_answer_that_cannot_be_read_leaves_the_job_pending():
+    assert isinstance(fetched(200, json=stored(stored_page(-1), stored_page(0))), Pending)
 
 
 @pytest.mark.parametrize("trouble", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x")])
-def test_a_broken_call_leaves_the_job_pending(trouble):
+def test_a_broken_call_says_nothing_of_the_job(trouble):
     def handler(request):
         raise trouble
 
-    assert isinstance(answering(handler).fetch([JOB])[JOB], Pending)
+    assert answering(handler).fetch([JOB])[JOB].reason is Reason.UNREACHABLE
 
 
 def test_eight_are_asked_at_once_and_no_more():
@@ -108,7 +136,7 @@ def test_eight_are_asked_at_once_and_no_more():
     assert [results[job].prediction.pages[0].fields[0].text for job in jobs] == [job.id[-2:] for job in jobs]
 
 
-def test_what_the_deadline_leaves_is_pending():
+def test_what_the_deadline_leaves_was_not_asked_for():
     clock = ManualClock()
     lock = threading.Lock()
 
@@ -119,7 +147,7 @@ def test_what_the_deadline_leaves_is_pending():
 
     jobs = [Job(f"job-{number}", "m", 1) for number in range(40)]
     results = answering(handler, clock).fetch(jobs, deadline_seconds=45).values()
-    assert sum(isinstance(result, Pending) for result in results) >= 24
+    assert sum(isinstance(result, NotTold) for result in results) >= 24
 
 
 def test_no_jobs_are_no_calls():

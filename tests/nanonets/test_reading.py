@@ -320,6 +320,28 @@ def test_stored_pages_say_what_they_cost_together():
 
 
 @pytest.mark.parametrize(
+    ("said", "cost"),
+    [
+        ({}, 0),
+        ({"payable_cost": 0, "cost": 0.3}, 0),
+        ({"payable_cost": None, "cost": 0.3}, 0.3),
+        ({"payable_cost": -1, "cost": 0.3}, 0.3),
+        ({"payable_cost": "0.3", "cost": True}, None),
+        ({"payable_cost": float("nan"), "cost": float("inf")}, None),
+        ({"payable_cost": [1], "cost": -0.1}, None),
+    ],
+)
+def test_a_cost_that_is_no_amount_is_none(said, cost):
+    assert read(stored(stored_page(0, **said))).cost == cost
+
+
+def test_pages_that_say_nothing_of_their_cost_are_left_out_and_a_sum_beyond_all_numbers_is_none():
+    silent = {"cost": None, "payable_cost": None}
+    assert read(stored(stored_page(0, payable_cost=0.5), stored_page(1, **silent))).cost == 0.5
+    assert read(stored(stored_page(0, payable_cost=1e308), stored_page(1, payable_cost=1e308))).cost is None
+
+
+@pytest.mark.parametrize(
     "text", [None, "", "order=7", "{", "[]", "7", '{"metadata": {}}', '{"headrace": 7}', {"a": 1}, "[" * 9999]
 )
 def test_foreign_metadata_is_nobodys(text):

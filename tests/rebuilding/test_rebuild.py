@@ -35,16 +35,20 @@ def lived(world, provider):
         runs[name] = world.drop(f"{route}/{name}.pdf", make_pdf(1))
         world.deliver_all()
 
-    drop("exported", answer())
+    drop("exported", answer(cost=0.3))
     drop("refused", PredictionRejected("No.", Reason.BAD_REQUEST))
     drop("doubted", InDoubt("It may have been taken.", Reason.TIMED_OUT))
-    drop("limited", RateLimited("Too fast."))
     runs["free"] = world.drop("free/a.pdf", make_pdf(1))
     world.deliver_all()
     provider.submits.append(accepted("job-9", 5))
     runs["accepted"] = world.drop("paid/accepted.pdf", make_pdf(5))
     while world.state(runs["accepted"]) is not State.SUBMITTED:
         assert world.deliver() is not None
+    polls = list(world.app.messages)
+    world.app.messages.clear()
+    # It has the whole lane wait, so it is the last one.
+    drop("limited", RateLimited("Too fast."))
+    world.app.messages.extend(polls)
     runs["received"] = world.drop("paid/received.pdf", make_pdf(1))
     return runs
 
@@ -82,6 +86,7 @@ def test_a_lost_ledger_has_what_ended_again_just_as_it_was(world, lived, each_le
         assert run.received_at == before[name].received_at
         assert run.ended_at == before[name].ended_at
         (submission,) = world.ledger.submissions(run.id)
+        assert submission.provider_cost == (0.3 if name == "exported" else None)
         assert (
             submission.state
             is {
@@ -130,7 +135,8 @@ def test_seeing_the_objects_again_starts_and_publishes_nothing_that_is_known(wor
     assert not world.app.messages
     assert not [key for call, key in world.store.calls[written:] if call == "put"]
     assert world.see("paid/received.pdf") == lived["received"]
-    world.deliver_all()
+    # The lane still waits, as its last answer asked.
+    go_on(world)
     assert world.state(lived["received"]) is State.EXPORTED
 
 
@@ -553,3 +559,16 @@ def test_the_free_provider_needs_no_notes(make_world, ledger, rebuilt):
     assert world.state(run) is State.EXPORTED
     assert len(free.requests) == 2
     assert world.store.head("out", manifest)
+
+
+@pytest.mark.parametrize("reason", [Reason.KEY_REFUSED, Reason.QUOTA_USED_UP, Reason.FORBIDDEN])
+def test_what_waits_for_a_key_waits_after_a_rebuild_too(world, provider, ledger, rebuilt, reason):
+    provider.submits.append(PredictionRejected("No.", reason))
+    run = world.drop("paid/a.pdf", make_pdf(1))
+    world.deliver_all()
+    connect(world, ledger)
+    rebuilt(world)
+    assert world.state(run) is State.WAITING
+    provider.submits.append(answer())
+    go_on(world, 4)
+    assert world.state(run) is State.EXPORTED

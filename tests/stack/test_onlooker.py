@@ -71,11 +71,11 @@ def test_one_that_waits_in_doubt_is_told_of_once_it_was_looked_for_in_vain(ledge
     looks_on = onlooker(ledger, tmp_path)
     claim = ledger.claim(f"{NEVER_ENDS.id}-1", {State.RECEIVED})
     until = looks_on.clock.now() + timedelta(seconds=1020)
-    facts = {"lane": Lane("nanonets", "nanonets", "m")}
+    facts = {"lane": Lane("nanonets", "nanonets", "m"), "route": "paid"}
     ledger.advance(claim, Advance(State.WAITING, Reason.IN_DOUBT, due_at=until, facts=facts))
     assert not looks_on.watch([NEVER_ENDS], staying=staying)
     told = looks_on.console.file.getvalue()
-    assert f"{further}: local/never-ends.pdf: waiting (in_doubt, until {until:%H:%M} UTC)." in told
+    assert f"{further}: local/never-ends.pdf: route paid, waiting (in_doubt, until {until:%H:%M} UTC)." in told
     # It was waited for about as long as it takes to be found, and not until the limit.
     assert timedelta(minutes=2) <= looks_on.clock.now() - claim.run.created_at <= timedelta(minutes=6)
     assert "Not ended after" not in told

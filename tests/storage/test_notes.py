@@ -291,3 +291,28 @@ class WritesThenFails:
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
+
+
+def test_how_an_attempt_ended_is_added_without_reading_what_was_just_written(store, notes):
+    first = attempt()
+    notes.fence(PRIVATE, first)
+    notes.accepted(PRIVATE, first, "job-1", NOW)
+    assert [call for call, _ in store.calls] == ["put", "put"]
+    assert notes.read(PRIVATE, str(KEY)).job == "job-1"
+
+
+def test_what_another_process_wrote_since_is_read_and_counts(store, notes):
+    first = attempt()
+    notes.fence(PRIVATE, first)
+    SubmissionNotes(store).accepted(PRIVATE, first, "job-1", NOW)
+    notes.refused(PRIVATE, first, Reason.RATE_LIMITED, NOW)
+    standing = notes.read(PRIVATE, str(KEY))
+    assert (standing.outcome, standing.job) == ("accepted", "job-1")
+
+
+def test_a_note_that_was_taken_away_meanwhile_is_not_written_again(store, notes):
+    first = attempt()
+    notes.fence(PRIVATE, first)
+    store.delete("private", f"headrace/submissions/{KEY}.json")
+    notes.accepted(PRIVATE, first, "job-1", NOW)
+    assert notes.read(PRIVATE, str(KEY)) is None

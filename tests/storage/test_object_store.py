@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -15,7 +17,7 @@ from headrace.errors import (
     StorageUnavailable,
 )
 from headrace.storage import ObjectStore
-from headrace.storage.s3 import S3Store, s3_client
+from headrace.storage.s3 import SMALL_BYTES, S3Store, s3_client
 from tests.memory_store import InMemoryStore
 from tests.servers import S3Server
 
@@ -48,6 +50,52 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 def bucket(store: ObjectStore, s3_bucket: str) -> str:
     store.create_bucket(s3_bucket)
     return s3_bucket
+
+
+def test_a_small_object_is_got_with_its_head_in_one_call(store, bucket):
+    store.put(bucket, "a.pdf", b"content", content_type="application/pdf", metadata={"Team": "blue"})
+    head, body = store.get(bucket, "a.pdf")
+    assert (head, body) == (store.head(bucket, "a.pdf"), b"content")
+    with pytest.raises(ObjectNotFound):
+        store.get(bucket, "b.pdf")
+
+
+def test_no_more_is_read_of_what_is_larger_than_was_said(store, bucket):
+    store.put(bucket, "a.pdf", b"content")
+    assert store.get(bucket, "a.pdf", most_bytes=7).body == b"content"
+    head, body = store.get(bucket, "a.pdf", most_bytes=3)
+    assert (head.size, body) == (7, b"con")
+
+
+@pytest.mark.parametrize("most_bytes", [None, SMALL_BYTES])
+def test_a_body_that_is_cut_off_makes_the_store_unavailable(most_bytes):
+    class CutsOff(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.send_header("ETag", '"a"')
+            self.send_header("Last-Modified", "Fri, 20 Nov 2026 12:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(b"x" * 400)
+
+        def log_message(self, *_):
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), CutsOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = s3_client(f"http://127.0.0.1:{server.server_port}", "us-east-1", "a", SecretStr("b"))
+        with closing(client), pytest.raises(StorageUnavailable):
+            S3Store(client).get("inbox", "a.pdf", most_bytes=most_bytes)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("size", [SMALL_BYTES, SMALL_BYTES + 1])
+def test_small_and_large_bodies_arrive_whole(store, bucket, size):
+    store.put(bucket, "a.bin", b"x" * size, if_none_match=True)
+    assert store.head(bucket, "a.bin").size == size
+    with pytest.raises(PreconditionFailed):
+        store.put(bucket, "a.bin", b"y" * size, if_none_match=True)
+    assert store.read(bucket, "a.bin", start=size - 1) == b"x"
 
 
 def test_a_file_is_put_without_being_read_as_a_whole(store, bucket, tmp_path):

@@ -17,7 +17,7 @@ ROUTE = Route(
     output="s3://out/rows",
     private="s3://private/headrace",
 )
-DEFINITION = ROUTE.model_dump_json()
+DEFINITION = ROUTE.definition
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The life of a document, step by step and message by message."""
 
+import json
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
@@ -13,6 +14,7 @@ from headrace.states import Mark, Reason, State
 from tasks.hints import ADMIT, EXPORT, POLL, ROUTE, SUBMIT
 from tests.pdfs import make_pdf
 from tests.tasks.scripted import ScriptedProvider, accepted, answer
+from tests.tasks.world import delivered_until_it_ends
 
 
 def tasks_of(messages):
@@ -38,11 +40,13 @@ def test_a_long_document_is_followed_through_its_chain_of_polls(world, provider)
     run = world.drop("paid/long.pdf", make_pdf(5))
     provider.submits.append(accepted(pages=5))
     provider.polls.extend([Pending("queued"), Pending("queued"), answer(5)])
-    polls = [message for message in world.deliver_all() if message.task == POLL]
+    accepted_at = world.clock.now()
+    polls = [message for message in delivered_until_it_ends(world, run) if message.task == POLL]
     group = polls[0].args[0]
     # One chain: each turn raises the generation, each delay doubles.
     assert [message.args for message in polls] == [[group, 0], [group, 1], [group, 2]]
-    assert [round(message.countdown) for message in polls] == [5, 10, 20]
+    assert [round(message.countdown) for message in polls[:2]] == [5, 10]
+    assert timedelta(seconds=35) <= world.clock.now() - accepted_at < timedelta(seconds=40)
     assert world.state(run) is State.EXPORTED
     assert world.ledger.run(run).pages == 5
 
@@ -61,7 +65,7 @@ def test_a_stale_poll_message_ends_silently(world, provider):
 def test_a_job_without_an_answer_fails_and_a_retry_takes_it_up_without_paying(world, provider):
     run = world.drop("paid/long.pdf", make_pdf(5))
     provider.submits.append(accepted(pages=5))
-    world.deliver_all()
+    delivered_until_it_ends(world, run)
     assert world.ledger.run(run).reason is Reason.PREDICTION_TIMED_OUT
     world.hints.hint_all(world.ledger.retry(_failed(), by="test"))
     provider.polls.append(answer(5))
@@ -82,16 +86,16 @@ def test_what_the_provider_gave_up_is_a_new_submission_when_a_person_retries(wor
     assert [request.key.n for request in provider.requests] == [1, 2]
 
 
-@pytest.mark.parametrize("error", [RateLimited("too fast"), ProviderUnavailable("down"), NotSent("too late")])
+@pytest.mark.parametrize("error", [ProviderUnavailable("down"), NotSent("too late")])
 def test_what_was_certainly_not_taken_waits_and_is_sent_under_the_same_key(world, provider, clock, error):
     run = world.drop("paid/a.pdf", make_pdf(1))
     provider.submits.extend([error, error, answer()])
     world.deliver_all()
     waiting = world.ledger.run(run)
     assert (waiting.state, waiting.reason) == (State.WAITING, error.reason)
-    assert waiting.due_at - clock.now() == timedelta(seconds=30)
-    for pause in (30, 60):
-        clock.pass_(timedelta(seconds=pause))
+    assert timedelta(seconds=24) <= waiting.due_at - clock.now() <= timedelta(seconds=36)
+    for longest_pause in (36, 72):
+        clock.pass_(timedelta(seconds=longest_pause))
         world.sweep()
         world.deliver_all()
     assert world.state(run) is State.EXPORTED
@@ -100,16 +104,30 @@ def test_what_was_certainly_not_taken_waits_and_is_sent_under_the_same_key(world
 
 def test_after_ten_sendings_that_were_not_taken_the_run_fails(world, provider, clock):
     run = world.drop("paid/a.pdf", make_pdf(1))
-    provider.submits.extend([RateLimited("too fast")] * 20)
+    provider.submits.extend([NotSent("too late")] * 20)
     for _ in range(12):
         world.deliver_all()
-        clock.pass_(timedelta(minutes=10))
+        clock.pass_(timedelta(minutes=12))
         world.sweep()
     world.deliver_all()
     failed = world.ledger.run(run)
-    assert (failed.state, failed.reason) == (State.FAILED, Reason.RATE_LIMITED)
+    assert (failed.state, failed.reason) == (State.FAILED, Reason.NOT_SENT)
     assert len(provider.requests) == 10
     assert "headrace retry" in failed.detail
+
+
+def test_what_is_refused_as_too_much_pauses_its_lane_and_counts_as_no_attempt(world, provider, clock):
+    runs = [world.drop(f"paid/{pages}.pdf", make_pdf(pages)) for pages in (1, 2)]
+    provider.submits.extend([RateLimited("too fast")] * 12)
+    for sent in range(1, 13):
+        world.deliver_all()
+        assert len(provider.requests) == sent, "the other document of the lane waits as well"
+        for run in map(world.ledger.run, runs):
+            assert (run.state, run.reason, run.attempts) == (State.WAITING, Reason.RATE_LIMITED, 0)
+        clock.pass_(timedelta(seconds=30))
+        world.sweep()
+    world.deliver_all()
+    assert {world.state(run) for run in runs} == {State.EXPORTED}
 
 
 def test_a_lane_holds_no_more_in_flight_than_its_limit(make_world):
@@ -224,6 +242,21 @@ def test_pages_and_cost_are_corrected_from_the_answer(world, provider, pages):
     found = world.ledger.run(run)
     assert (found.state, found.pages, found.pages_source) == (State.EXPORTED, pages, "answered")
     assert found.cost == pytest.approx(0.1 * pages)
+
+
+@pytest.mark.parametrize("pages", [2, 5])
+@pytest.mark.parametrize("said", [0.0, 0.3, None])
+def test_what_the_provider_says_it_costs_is_kept_beside_our_own_reckoning(world, provider, pages, said):
+    run = world.drop("paid/a.pdf", make_pdf(pages))
+    told = answer(pages, cost=said)
+    provider.submits.append(told if pages == 2 else accepted(pages=pages))
+    provider.polls.append(told)
+    world.deliver_all()
+    (submission,) = world.ledger.submissions(run)
+    assert (submission.provider_cost, submission.cost) == (said, pytest.approx(0.1 * pages))
+    (key,) = [key for key in outputs(world) if "/documents/" in key]
+    manifest = json.loads(world.store.read("out", key))
+    assert (manifest["provider_cost"], manifest["cost"]) == (said, pytest.approx(0.1 * pages))
 
 
 def test_a_key_that_is_missing_fails_the_run_and_says_what_to_set(world):

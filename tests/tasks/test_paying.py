@@ -8,13 +8,14 @@ from pydantic import SecretStr
 
 from config.routes import RouteTable
 from config.settings import Settings
-from headrace.errors import InDoubt, NotSent, PredictionRejected, StorageUnavailable
+from headrace.errors import InDoubt, NotSent, PredictionRejected, RateLimited, StorageUnavailable
 from headrace.faults import set_fault_handler
 from headrace.ledger.records import RunFilter
 from headrace.providers import Job, Refused
+from headrace.retrying import RULES, pause_after
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
-from tasks.paying import pause_after
+from tasks.hints import POLL
 from tests.memory_store import InMemoryStore
 from tests.pdfs import make_pdf
 from tests.tasks.conftest import PAID
@@ -70,10 +71,7 @@ def test_a_request_in_doubt_waits_and_where_nobody_can_tell_is_held_and_never_se
     assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [Reason.BAD_REQUEST, Reason.KEY_REFUSED, Reason.QUOTA_USED_UP, Reason.FORBIDDEN, Reason.MODEL_NOT_FOUND],
-)
+@pytest.mark.parametrize("reason", [Reason.BAD_REQUEST, Reason.MODEL_NOT_FOUND, Reason.REFUSED])
 def test_a_certain_refusal_fails_the_run_and_a_retry_sends_under_the_same_key(world, provider, reason):
     run = world.drop("paid/a.pdf", make_pdf(1))
     provider.submits.append(PredictionRejected("No.", reason))
@@ -83,6 +81,99 @@ def test_a_certain_refusal_fails_the_run_and_a_retry_sends_under_the_same_key(wo
     world.deliver_all()
     assert world.state(run) is State.EXPORTED
     assert len({str(request.key) for request in provider.requests}) == 1
+
+
+@pytest.mark.parametrize("reason", [Reason.KEY_REFUSED, Reason.QUOTA_USED_UP, Reason.FORBIDDEN])
+def test_a_key_that_is_refused_stops_its_account_until_a_rare_probe_is_taken(world, provider, clock, reason):
+    runs = [world.drop(f"paid/{pages}.pdf", make_pdf(pages)) for pages in (1, 2, 3)]
+    provider.submits.extend([PredictionRejected("No.", reason)] * 2)
+    world.deliver_all()
+    assert {world.state(run) for run in runs} == {State.WAITING}
+    assert {world.ledger.run(run).reason for run in runs} == {reason}
+    assert {world.ledger.run(run).attempts for run in runs} == {0}
+    assert len(provider.requests) == 1, "nothing is sent with a dead key"
+    clock.pass_(timedelta(minutes=15))
+    world.sweep()
+    world.deliver_all()
+    assert len(provider.requests) == 2, "one document probes"
+    clock.pass_(timedelta(minutes=15))
+    world.sweep()
+    world.deliver_all()
+    world.sweep()
+    world.deliver_all()
+    assert {world.state(run) for run in runs} == {State.EXPORTED}
+
+
+@pytest.mark.parametrize("error", [RateLimited("Too much."), PredictionRejected("Too dear.", Reason.QUOTA_USED_UP)])
+def test_a_document_that_alone_is_too_much_does_not_stop_the_lane_for_ever(make_world, provider, error):
+    def refuses_the_first(_source, request):
+        return error if request.key.document == large.document.id else answer()
+
+    provider.submits.extend([refuses_the_first] * 50)
+    world = make_world(provider, nanonets=1)
+    large = world.ledger.run(world.drop("paid/large.pdf", make_pdf(3)))
+    world.clock.pass_(timedelta(seconds=1))
+    others = [world.drop(f"paid/{pages}.pdf", make_pdf(pages)) for pages in (1, 2)]
+    world.deliver_all()
+    for _ in range(24):
+        world.clock.pass_(timedelta(minutes=5))
+        world.sweep()
+        world.deliver_all()
+    assert {world.state(run) for run in others} == {State.EXPORTED}
+    waiting = world.ledger.run(large.id)
+    assert (waiting.state, waiting.attempts) == (State.WAITING, 0)
+
+
+def test_what_goes_out_makes_room_for_the_next_at_once(world, provider):
+    """Few are admitted ahead of their sending; a lane that had to wait for the sweep would idle meanwhile."""
+    lane = world.routes.lane(PAID.lane).model_copy(update={"requests_per_second": 1.0})
+    world.routes = RouteTable(world.routes.routes, (lane,))
+    provider.submits.extend(accepted(f"job-{number}", 5) for number in range(5))
+    for number in range(5):
+        world.drop(f"paid/{number}.pdf", make_pdf(5 + number))
+    while world.app.messages:
+        if world.app.messages[0].task == POLL:
+            world.app.messages.popleft()
+        else:
+            world.deliver()
+    assert len(provider.requests) == 5
+
+
+def test_a_document_that_is_refused_tells_that_the_provider_is_there(world, provider, clock):
+    lane = PAID.lane
+    for _ in range(5):
+        world.ledger.heard(lane, "another", Reason.SERVER_ERROR, "It failed.")
+    runs = [world.drop(f"paid/{pages}.pdf", make_pdf(pages)) for pages in (1, 2)]
+    provider.submits.append(PredictionRejected("No.", Reason.BAD_REQUEST))
+    world.deliver_all()
+    assert provider.requests == []
+    clock.pass_(timedelta(seconds=30))
+    world.sweep()
+    world.deliver_all()
+    world.sweep()
+    world.deliver_all()
+    assert sorted(world.state(run) for run in runs) == [State.EXPORTED, State.FAILED]
+
+
+def test_a_paid_answer_is_stored_before_anything_else_is_told(world, provider, die_at):
+    world.ledger.heard(PAID.lane, "another", Reason.SERVER_ERROR, "It failed.")
+    run = _die_while_submitting(world, die_at, "ledger.breaker.before_commit")
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
+
+
+def test_what_was_begun_and_never_sent_is_not_sent_while_the_lane_is_paused(world, provider, die_at):
+    run = _die_while_submitting(world, die_at, "ledger.intend.after_commit")
+    world.ledger.pause(PAID.lane, by="ada", why="audit")
+    recover(world)
+    waiting = world.ledger.run(run)
+    assert (waiting.state, waiting.reason, waiting.attempts) == (State.WAITING, Reason.PAUSED, 0)
+    assert provider.requests == []
+    world.ledger.resume(PAID.lane)
+    recover(world)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 1
 
 
 NOT_YET_SENT = ["ledger.intend.before_commit", "ledger.intend.after_commit", "notes.create.before"]
@@ -189,9 +280,15 @@ def test_a_ledger_that_is_not_the_buckets_own_submits_nothing(world, provider):
 
 
 def test_the_pause_doubles_from_half_a_minute_to_ten_minutes():
-    seconds = [pause_after(attempts).total_seconds() for attempts in range(1, 10)]
+    seconds = [RULES[Reason.NOT_SENT].pause_after(attempts).total_seconds() for attempts in range(1, 10)]
     assert seconds == [30, 60, 120, 240, 480, 600, 600, 600, 600]
-    assert pause_after(10) is None
+    assert pause_after(Reason.NOT_SENT, 10) is None
+
+
+def test_pauses_are_spread_by_a_fifth():
+    pauses = {pause_after(Reason.NOT_SENT, 1).total_seconds() for _ in range(100)}
+    assert len(pauses) > 90
+    assert all(24 <= pause <= 36 for pause in pauses)
 
 
 @pytest.mark.parametrize("versioned", [True, False])
@@ -264,9 +361,11 @@ def test_one_job_that_cannot_be_dealt_with_does_not_stop_its_group(make_world):
     provider.fetch = fetch
     world = make_world(provider)
     runs = [world.drop(f"paid/{n}.pdf", make_pdf(5 + n)) for n in range(3)]
-    for _ in range(4):
+    for _ in range(25):
         world.deliver_all()
+        world.clock.pass_(timedelta(seconds=30))
         world.sweep()
+    world.deliver_all()
     assert sorted(world.state(run) for run in runs) == [State.EXPORTED, State.EXPORTED, State.FAILED]
     assert [world.ledger.run(run).reason for run in runs if world.state(run) is State.FAILED] == [Reason.UNEXPECTED]
 
@@ -280,6 +379,10 @@ def test_a_provider_that_cannot_be_asked_does_not_break_the_chain(world, provide
 
     provider.fetch = broken
     world.deliver_all()
+    for _ in range(36):
+        world.clock.pass_(timedelta(hours=1))
+        world.sweep()
+        world.deliver_all()
     assert world.ledger.run(run).reason is Reason.PREDICTION_TIMED_OUT
 
 

@@ -110,7 +110,7 @@ def test_preparing_what_is_paid(make_world, deaths):
     killer, others = dropped(world, "paid")
 
     def before(call, key):
-        if (call, key) == ("head", "paid/killer.pdf") and world.state(killer) is State.ADMITTED:
+        if (call, key) == ("read", "paid/killer.pdf") and world.state(killer) is State.ADMITTED:
             deaths.kill()
 
     world.store.before = before
@@ -226,7 +226,8 @@ def test_the_count_begins_anew_with_each_advance(make_world, deaths):
     run = world.drop("paid/a.pdf", make_pdf(1))
 
     def before(call, key):
-        begins = (call == "head" and key == "paid/a.pdf") or (call == "put" and "/json/" in key)
+        # It is read to route it, and again to send it.
+        begins = (call == "read" and key == "paid/a.pdf") or (call == "put" and "/json/" in key)
         if begins and world.ledger.run(run).deliveries < MOST_DELIVERIES:
             deaths.kill()
 

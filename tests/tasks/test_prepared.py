@@ -123,14 +123,12 @@ def test_a_prepared_copy_is_streamed_where_the_route_sends_links(world_of, provi
     assert {source.name: source.url is None for source in provider.sources} == {"locked.pdf": True, "open.pdf": False}
 
 
-def test_every_sending_of_a_run_prepares_its_copy_anew(world_of, provider, clock):
+def test_every_sending_of_a_run_prepares_its_copy_anew(world_of, provider):
     world = world_of(LOCKED)
     run = world.drop("paid/a.pdf", make_pdf(1, password=PASSWORD))
     provider.submits.append(RateLimited("too fast"))
     world.deliver_all()
-    clock.pass_(world.ledger.run(run).due_at - clock.now())
-    world.sweep()
-    world.deliver_all()
+    world.live(60)
     assert world.state(run) is State.EXPORTED
     assert [body[:5] for body in provider.bodies] == [b"%PDF-"] * 2
     assert len({str(request.key) for request in provider.requests}) == 1

@@ -39,9 +39,9 @@ def test_a_schedule_reprocesses_what_lies_below_its_prefix(scheduled, provider):
 
 
 def test_a_schedule_lets_failed_runs_go_on(scheduled, provider):
-    world = scheduled(action="retry", reason=Reason.QUOTA_USED_UP)
+    world = scheduled(action="retry", reason=Reason.BAD_REQUEST)
     run = world.drop("paid/a.pdf", make_pdf(1))
-    provider.submits.extend([PredictionRejected("used up", Reason.QUOTA_USED_UP), answer()])
+    provider.submits.extend([PredictionRejected("no", Reason.BAD_REQUEST), answer()])
     world.deliver_all()
     assert world.state(run) is State.FAILED
     world.clock.pass_(timedelta(hours=1))

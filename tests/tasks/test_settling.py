@@ -17,11 +17,12 @@ from headrace.errors import (
     StorageUnavailable,
 )
 from headrace.faults import set_fault_handler
+from headrace.ledger.claims import MOST_DELIVERIES
 from headrace.ledger.records import RunFilter
 from headrace.providers import Absent, Found, Job, Listing, Refused, Unknown
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
-from tasks.settling import Ending, adopt, ask_again, give_up, resend, settle_lane
+from tasks.settling import TOGETHER, Ending, adopt, ask_again, give_up, looked_for_together, resend, settle_lane
 from tests.pdfs import make_pdf
 from tests.tasks.conftest import PAID
 from tests.tasks.scripted import ScriptedProvider, accepted, answer
@@ -40,7 +41,7 @@ class Listed:
     def __call__(self, model, sought, since, until, *, deadline_seconds):
         self.asked.append((since, until, [one.key for one in sought]))
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)
         return Listing({one.key: self._of(one.key) for one in sought}, echoed=self.echoed)
 
     def _of(self, key):
@@ -133,7 +134,7 @@ def test_an_old_doubt_widens_no_listing_of_the_fresh_ones(world, provider):
     fresh = in_doubt(world, provider, name="paid/fresh.pdf")
     world.wait_out_doubt(seconds=60, steps=1)
     assert [[str(key) for key in keys] for _, _, keys in listed.asked] == [
-        [str(request_of(world, run).key)] for run in (fresh, old)
+        [str(request_of(world, run).key)] for run in (old, fresh)
     ]
     assert all(until - since < timedelta(days=1) for since, until, _ in listed.asked)
 
@@ -252,7 +253,8 @@ def test_a_document_that_is_in_doubt_each_time_fails_in_the_end(world, provider)
     world.settings = Settings(send_seconds=5, settle_seconds=3)
     run = in_doubt(world, provider, listed=Listed())
     provider.submits.extend([CUT] * 20)
-    world.wait_out_doubt(seconds=120, steps=60)
+    # From the fifth on the provider is left alone for ever longer, and each try is a probe.
+    world.wait_out_doubt(seconds=3600, steps=100)
     failed = world.ledger.run(run)
     assert (failed.state, failed.reason) == (State.FAILED, Reason.NOT_TAKEN)
     assert "tried 10 times" in failed.detail
@@ -416,6 +418,30 @@ def test_a_ledger_that_is_not_the_buckets_own_settles_nothing(world, provider):
 # Two at once.
 
 
+def test_the_more_often_nobody_came_back_the_fewer_are_looked_for_at_once(world, provider):
+    for pages in (1, 2, 3):
+        in_doubt(world, provider, f"paid/{pages}.pdf", pages)
+    world.clock.sleep(60)
+    lane = PAID.lane
+    for deliveries in range(MOST_DELIVERIES):
+        due = world.ledger.due_doubts(lane, 10)
+        together = [len(some) for some in looked_for_together(due)]
+        assert together == ([3] if TOGETHER.get(deliveries, 1) > 1 else [1, 1, 1])
+        world.ledger.begin_looks([one.submission for one in due])
+
+
+def test_what_nobody_came_back_from_is_looked_for_before_what_is_in_doubt_since(world, provider):
+    """Where a listing is long a round has time for one, so what always came second would never be looked for."""
+    old = in_doubt(world, provider, "paid/old.pdf", 1)
+    world.clock.sleep(60)
+    for _ in range(2):
+        world.ledger.begin_looks([request_of(world, old)])
+    fresh = in_doubt(world, provider, "paid/fresh.pdf", 2)
+    world.clock.sleep(60)
+    groups = looked_for_together(world.ledger.due_doubts(PAID.lane, 10))
+    assert [[one.run.id for one in group] for group in groups] == [[old], [fresh]]
+
+
 def test_two_settlers_end_one_doubt_once(world, provider):
     """The second looks while the first is at it: its lease had run out."""
     run = in_doubt(world, provider)
@@ -540,8 +566,9 @@ def test_what_a_worker_notes_just_before_doubt_arises_is_found_at_the_first_look
 @pytest.mark.parametrize(
     ("reason", "state", "sent"),
     [
-        (Reason.KEY_REFUSED, State.FAILED, [1]),
+        (Reason.BAD_REQUEST, State.FAILED, [1]),
         (Reason.PREDICTION_FAILED, State.FAILED, [1]),
+        (Reason.KEY_REFUSED, State.EXPORTED, [1, 1]),
         (Reason.RATE_LIMITED, State.EXPORTED, [1, 1]),
         (Reason.NOT_SENT, State.EXPORTED, [1, 1]),
     ],
@@ -555,6 +582,7 @@ def test_a_refusal_that_a_worker_noted_in_time_ends_doubt_as_it_would_have_ended
     ended = world.ledger.run(run)
     assert (ended.state, ended.reason) == (state, reason if state is State.FAILED else None)
     assert keys_sent(provider) == sent
+    assert ended.attempts == (1 if reason is Reason.NOT_SENT else 0)
 
 
 def test_a_job_that_is_noted_after_its_absence_counted_is_adopted_before_it_is_sent_again(world, provider):

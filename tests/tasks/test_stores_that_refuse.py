@@ -112,8 +112,7 @@ def test_a_private_place_that_fails_before_anything_is_sent_pays_nothing(world, 
     world.deliver_all()
     live(world, timedelta(minutes=5), timedelta(seconds=30))
     there = world.ledger.run(run)
-    assert there.reason is reason
-    assert there.state is (State.ADMITTED if reason is Reason.STORAGE else State.WAITING)
+    assert (there.state, there.reason) == (State.WAITING, reason)
     assert provider.requests == []
     assert sum(failed.values()) < 200
     mend(world)
@@ -134,6 +133,21 @@ def test_documents_that_the_store_refuses_leave_their_places_in_the_lane_to_othe
     assert world.state(other) is State.EXPORTED
     there = world.ledger.run(run)
     assert (there.state, there.reason) == (State.WAITING, Reason.SOURCE_REFUSED)
+
+
+def test_one_document_that_cannot_be_read_does_not_stop_its_lane(make_world, provider):
+    """The store fails for this one object alone, for ever."""
+    world = make_world(provider, nanonets=1)
+    run = world.drop("paid/broken.pdf", make_pdf(1))
+    world.deliver()  # routed; from now on it may not be read
+    fail(world, AWAY, lambda _call, key: key == "paid/broken.pdf")
+    world.deliver_all()
+    other = world.drop("paid/good.pdf", make_pdf(2))
+    live(world, timedelta(seconds=40))
+    assert (world.state(run), world.state(other)) == (State.ADMITTED, State.WAITING), "it may be over in a moment"
+    live(world, timedelta(seconds=50))
+    assert world.state(other) is State.EXPORTED
+    assert world.ledger.run(run).reason is Reason.STORAGE
 
 
 @EVERY_FAILURE

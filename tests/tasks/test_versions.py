@@ -18,6 +18,7 @@ from headrace.polling import PollSchedule
 from headrace.providers import Job, Pending
 from headrace.states import Mode, Reason, State
 from headrace.storage.s3 import S3Store, s3_client
+from headrace.storage.source import SMALL_BYTES
 from tests.clocks import ManualClock
 from tests.memory_store import InMemoryStore
 from tests.tasks.conftest import PAID
@@ -132,7 +133,7 @@ def _drop_at_look(contents, number, name):
     looks = itertools.count(1)
 
     def before(call, key):
-        if call == "head" and key == KEY and next(looks) == number:
+        if call in ("head", "read") and key == KEY and next(looks) == number:
             contents.world.store.before = lambda _call, _key: None
             contents.put(name)
 
@@ -140,8 +141,15 @@ def _drop_at_look(contents, number, name):
 
 
 @pytest.mark.parametrize("apart", [timedelta(), SECOND], ids=["at once", "a second apart"])
-@pytest.mark.parametrize("look", [1, 2])
-def test_what_is_replaced_while_it_is_looked_at_is_superseded_or_read_and_the_newest_stands(contents, apart, look):
+@pytest.mark.parametrize(
+    ("small_bytes", "look"),
+    [(SMALL_BYTES, 1), (SMALL_BYTES, 2), (0, 1), (0, 2), (0, 3)],
+    ids=["small, routing", "small, sending", "large, routing", "large, counting", "large, sending"],
+)
+def test_what_is_replaced_while_it_is_looked_at_is_superseded_or_read_and_the_newest_stands(
+    contents, apart, small_bytes, look, monkeypatch
+):
+    monkeypatch.setattr("headrace.storage.source.SMALL_BYTES", small_bytes)
     contents.tell(contents.put("A"))
     contents.world.clock.pass_(apart)
     _drop_at_look(contents, look, "B")
@@ -152,8 +160,12 @@ def test_what_is_replaced_while_it_is_looked_at_is_superseded_or_read_and_the_ne
 
 
 @pytest.mark.parametrize("apart", [timedelta(), SECOND], ids=["at once", "a second apart"])
+@pytest.mark.parametrize("small_bytes", [SMALL_BYTES, 0], ids=["small", "large"])
 @pytest.mark.parametrize("look", [1, 3])
-def test_what_comes_back_while_its_run_ends_as_superseded_is_read_after_all(contents, apart, look):
+def test_what_comes_back_while_its_run_ends_as_superseded_is_read_after_all(
+    contents, apart, look, small_bytes, monkeypatch
+):
+    monkeypatch.setattr("headrace.storage.source.SMALL_BYTES", small_bytes)
     contents.put("A")
     contents.look()
     contents.world.clock.pass_(apart)

@@ -1,6 +1,7 @@
 """The pipeline in one process: real steps, a real ledger, an in-memory store, and messages that a test can see."""
 
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from headrace.document import Document
 from headrace.exports import Exporter
 from headrace.ledger import Ledger
 from headrace.ledger.marker import Marker
+from headrace.limits.rate import Place, Rate
 from headrace.preparing.preparer import Preparer
 from headrace.routing import Lane, Route
 from headrace.states import State
@@ -44,20 +46,91 @@ class Message:
     countdown: float = 0.0
 
 
+class EmptyRedis:
+    """Stands for a broker's pool, its connection and its Redis: no queue is deep, and no mark is kept.
+
+    So every message is published.
+    """
+
+    asked = 0
+
+    @contextmanager
+    def acquire(self, *, block):
+        yield self
+
+    @property
+    def default_channel(self):
+        return self
+
+    @property
+    def client(self):
+        return self
+
+    def set(self, mark, value, *, nx, px):
+        return True
+
+    def delete(self, mark):
+        """There is none."""
+
+    @contextmanager
+    def pipeline(self, *, transaction):
+        yield self
+        self.asked = 0
+
+    def llen(self, name):
+        self.asked += 1
+
+    def execute(self):
+        return [0] * self.asked
+
+
 class RecordingApp:
-    """Stands where the Celery app stands for Hints: keeps what is published."""
+    """Stands where the Celery app stands for Hints: keeps what is published; with an `error` its broker is away."""
 
     def __init__(self) -> None:
         self.messages: deque[Message] = deque()
         self.published: list[Message] = []
+        self.error: Exception | None = None
 
-    def connection_for_read(self):
-        raise OSError("this broker tells no depths")
+    @property
+    def pool(self):
+        if self.error is not None:
+            raise self.error
+        return EmptyRedis()
 
     def send_task(self, name, *, args, queue, countdown=None, expires=None, retry):
+        if self.error is not None:
+            raise self.error
         message = Message(name, args, queue, countdown or 0.0)
         self.messages.append(message)
         self.published.append(message)
+
+
+@dataclass
+class OpenLimits:
+    """Stands where Redis stands: there is always a place, but where a lane is paused."""
+
+    clock: ManualClock
+    paused: dict[Lane, float] = field(default_factory=dict)
+    taken: list[tuple[Lane, int]] = field(default_factory=list)
+    taken_at: list[float] = field(default_factory=list)
+
+    def take(self, lane: Lane, pages: int, rate: Rate, *, most_wait_seconds: float = 0.0) -> Place:
+        left = self.paused_seconds(lane)
+        if left <= 0:
+            self.taken.append((lane, pages))
+            self.taken_at.append(self.clock.monotonic())
+        return Place(left <= 0, max(left, 0.0))
+
+    def paused_seconds(self, lane: Lane) -> float:
+        return max(0.0, self.paused.get(lane, 0.0) - self.clock.monotonic())
+
+    def pause(self, lane: Lane, asked_seconds: float | None = None) -> float:
+        self.paused[lane] = self.clock.monotonic() + (asked_seconds or 30.0)
+        return asked_seconds or 30.0
+
+    def was_taken(self, lane: Lane) -> None:
+        self.paused.pop(lane, None)
 
 
 @dataclass
@@ -76,6 +149,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.hints = Hints(self.app, self.clock)
+        self.limiter = OpenLimits(self.clock)
         self.notes = SubmissionNotes(self.store)
         self.answers = Answers(self.store)
         self.revisions = StoredRevisions(self.store)
@@ -139,6 +213,13 @@ class World:
     def sweep(self) -> None:
         sweep_overdue(self)
 
+    def live(self, seconds: float) -> None:
+        """Let at least so many seconds pass, the sweep looking after what rests or waits."""
+        for _ in range(int(seconds // 5) + 1):
+            self.clock.pass_(timedelta(seconds=5))
+            self.sweep()
+            self.deliver_all()
+
     def wait_out_doubt(self, *, seconds: float = 1200, steps: int = 10) -> None:
         """Let the time pass in which doubt can be settled, in so many steps, the sweep doing its work at each."""
         for _ in range(steps):
@@ -163,3 +244,13 @@ def table(*routes: Route, **lanes: int) -> RouteTable:
         for route in routes
     )
     return RouteTable(routes, settings)
+
+
+def delivered_until_it_ends(world, run):
+    """Deliver and sweep, a second after the other, until the run has left the provider; what was delivered."""
+    delivered = world.deliver_all()
+    while world.state(run) is State.SUBMITTED:
+        world.clock.pass_(timedelta(seconds=1))
+        world.sweep()
+        delivered += world.deliver_all()
+    return delivered

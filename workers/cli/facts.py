@@ -49,6 +49,7 @@ def facts_of_run(run: "Run") -> dict[str, Any]:
         "updated_at": run.updated_at,
         "ended_at": run.ended_at,
         "due_at": run.due_at,
+        "waits_until": run.waits_until,
     }
 
 
@@ -65,6 +66,7 @@ def facts_of_submission(submission: "Submission") -> dict[str, Any]:
         "pages": submission.pages,
         "polls": submission.polls,
         "cost": submission.cost,
+        "provider_cost": submission.provider_cost,
         "accepted_at": submission.accepted_at,
         "send_before": submission.send_before,
     }

@@ -11,6 +11,14 @@ from workers.cli.places import Place, parse_place, parse_since
 if TYPE_CHECKING:
     from headrace.ledger.records import RunFilter
 
+
+def said(text: str) -> str:
+    """A reason that somebody gave; a usage error where it says nothing."""
+    if not text.strip():
+        raise typer.BadParameter("say why: whoever looks at it later wants to know.")
+    return text.strip()
+
+
 StateOption = Annotated[
     State | None, typer.Option("--state", metavar="STATE", help="Only runs in this state: " + ", ".join(State) + ".")
 ]
@@ -38,6 +46,10 @@ BatchOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")]
+WhyOption = Annotated[
+    str,
+    typer.Option("--why", callback=said, metavar="TEXT", help="The reason, for whoever looks at it later."),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be, and what they may cost.")]
 
 

@@ -1,19 +1,42 @@
 """One document's whole history: its runs, what was paid, each step, and where its files are."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from workers.cli.exits import Exit
 from workers.cli.facts import facts_of_document, facts_of_entry, facts_of_run, facts_of_submission
-from workers.cli.output import in_cell, in_words, say, say_json, say_table, several, shown, with_until
-from workers.cli.places import Place
+from workers.cli.output import in_cell, in_words, note, say, say_json, say_table, several, shown, with_until
+from workers.cli.places import Place, parse_place
 
 if TYPE_CHECKING:
     from headrace.document import Document
     from headrace.ledger import Ledger
     from headrace.ledger.records import HistoryEntry, Run, Submission
 
+_ID = re.compile(r"([0-9a-f]{32})(?:-\d+)?")
 # A document that somebody reprocessed more often than this is a test.
 _MOST_RUNS = 1000
+
+
+def documents_named(ledger: "Ledger", which: str) -> "list[Document]":
+    """The document of this id, or every content that ever lay at this address, the current one first.
+
+    A usage error for what is neither; where the ledger knows nothing of it, it says so and the command fails.
+    """
+    identified = _ID.fullmatch(which)
+    if identified is None and "://" not in which:
+        raise typer.BadParameter(f"{which!r} is neither s3://bucket/key nor a document's id of 32 hex digits.")
+    found = documents_meant(
+        ledger, None if identified is None else identified[1], None if identified is not None else parse_place(which)
+    )
+    if not found:
+        note(f"headrace: the ledger knows nothing of {shown(which)}.")
+        note("`headrace ingest` takes an object in; `headrace status --prefix` lists what is below a prefix.")
+        raise typer.Exit(Exit.FAILED)
+    return found
 
 
 def documents_meant(ledger: "Ledger", document_id: str | None, place: Place | None) -> "list[Document]":
@@ -97,7 +120,7 @@ def _tell_run(ledger: "Ledger", run: "Run", entries: "list[HistoryEntry]", now: 
     from headrace.explanations import explain
 
     say()
-    reason = "" if run.reason is None else f" ({with_until(run.reason, run.in_doubt_until, now)})"
+    reason = "" if run.reason is None else f" ({with_until(run.reason, run.waits_until, now)})"
     say(f"Run {run.number}: {run.state}{reason}{_how_long(run)}")
     if run.reason is not None:
         explanation = explain(run.reason)
@@ -141,6 +164,9 @@ def _facts(run: "Run") -> list[tuple[str, str]]:
 
 def _tell_submissions(submissions: "list[Submission]") -> None:
     say_table(
-        ("submission", "state", "reason", "mode", "attempt", "job", "pages", "polls", "cost"),
-        [(str(s.key), s.state, s.reason, s.mode, s.attempt, s.job, s.pages, s.polls, s.cost) for s in submissions],
+        ("submission", "state", "reason", "mode", "attempt", "job", "pages", "polls", "cost", "provider's own cost"),
+        [
+            (str(s.key), s.state, s.reason, s.mode, s.attempt, s.job, s.pages, s.polls, s.cost, s.provider_cost)
+            for s in submissions
+        ],
     )

@@ -9,6 +9,7 @@ from workers.cli import (
     drop,
     ingest,
     migrate,
+    pauses,
     rebuild,
     reprocess,
     republish,
@@ -20,6 +21,7 @@ from workers.cli import (
     verify,
 )
 from workers.cli import run as local
+from workers.cli.budget import budget
 from workers.cli.events import events
 from workers.cli.examples import examples
 from workers.cli.exits import Exit
@@ -67,6 +69,9 @@ app.command("retry", epilog=retry.EPILOG)(retry.retry)
 app.command("resolve", epilog=resolve.EPILOG)(resolve.resolve)
 app.command("reprocess", epilog=reprocess.EPILOG)(reprocess.reprocess)
 app.command("republish", epilog=republish.EPILOG)(republish.republish)
+app.command("pause", epilog=pauses.PAUSE_EPILOG)(pauses.pause)
+app.command("resume", epilog=pauses.RESUME_EPILOG)(pauses.resume)
+app.add_typer(budget)
 app.add_typer(routes)
 app.add_typer(events)
 app.add_typer(models)

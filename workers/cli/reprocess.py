@@ -62,12 +62,19 @@ def reprocess(
     batch, started = None, 0
     if ended and not dry_run:
         obtain(session, f"Pay for {several(costs.runs, 'run')} again?", yes=yes)
-        batch, started = _reprocess(services, place, ended)
+        if not is_one(services.ledger, place):
+            batch = services.ledger.start_batch("reprocess", who(), str(place))
+        started = _reprocess(services, batch, ended)
         if not json:
-            say(f"{several(started, 'run')} started, as batch {batch}. `headrace status --batch {batch}` follows them.")
+            say(_followed(started, ended[0], batch))
     if json:
         under_way = len(runs) - len(ended)
         say_json({**costs.facts(), "under_way": under_way, "dry_run": dry_run, "batch": batch, "started": started})
+
+
+def is_one(ledger: "Ledger", place: Place) -> bool:
+    """Whether the place is one object's: that goes like a fresh drop, what is below a prefix as a batch after those."""
+    return bool(ledger.documents_of_object(place.bucket, place.key))
 
 
 def current_runs(ledger: "Ledger", place: Place) -> "list[Run]":
@@ -99,15 +106,19 @@ def route_now(run: "Run", routes: "RouteTable") -> "Route | None":
         return None
 
 
-def _reprocess(services: "Services", place: Place, runs: "list[Run]") -> tuple[str, int]:
+def _reprocess(services: "Services", batch: str | None, runs: "list[Run]") -> int:
     from headrace.ledger.records import Hint
 
-    ledger = services.ledger
-    batch = ledger.start_batch("reprocess", who(), str(place))
     started = 0
     for start in range(0, len(runs), _AT_ONCE):
         documents = [run.document.id for run in runs[start : start + _AT_ONCE]]
-        recorded = ledger.reprocess(documents, batch=batch, by=who())
+        recorded = services.ledger.reprocess(documents, batch=batch, by=who())
         services.hints.hint_all([Hint(one.run_id, one.hint) for one in recorded if one.hint is not None])
         started += sum(one.new for one in recorded)
-    return batch, started
+    return started
+
+
+def _followed(started: int, first: "Run", batch: str | None) -> str:
+    if batch is None:
+        return f"{several(started, 'run')} started. `headrace status {first.document.id}` follows it."
+    return f"{several(started, 'run')} started, as batch {batch}. `headrace status --batch {batch}` follows them."

@@ -207,7 +207,7 @@ def _remedies() -> "Mapping[State, str]":
     )
     return {
         State.RECEIVED: "it was not looked at: see that worker-prefork and beat run, or give them more hands.",
-        State.WAITING: "it was not admitted: see that beat and worker-prefork run.",
+        State.WAITING: "it was not admitted: see that beat and worker-maintenance run.",
         State.ADMITTED: "it was not sent: see that worker-threads (worker-local, for the local engine) and beat run.",
         State.SUBMITTED: "its job was not asked for: see that worker-threads and beat run.",
         State.PREDICTED: "its rows were not published: see that worker-prefork and beat run, and `headrace doctor`.",

@@ -1,13 +1,11 @@
 """`headrace status`: how many runs are where and why, which ones, and one document's whole history."""
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers.cli.examples import examples
-from workers.cli.exits import Exit
 from workers.cli.filters import (
     BatchOption,
     JsonOption,
@@ -18,9 +16,10 @@ from workers.cli.filters import (
     StateOption,
     run_filter,
 )
-from workers.cli.histories import documents_meant, tell_documents
-from workers.cli.output import note, say, say_json, say_table, several, shown, with_until
-from workers.cli.places import parse_place
+from workers.cli.histories import documents_named, tell_documents
+from workers.cli.output import say, say_json, say_table, several, with_until
+from workers.cli.pauses import facts_of_stopped
+from workers.cli.pauses import stopped as stopped_in_words
 from workers.cli.session import session_of
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ EPILOG = examples(
     ("What failed in the last six hours below a prefix.", "headrace status --state failed --since 6h --prefix s3://inbox/local/"),
     ("The same facts for a script.", "headrace status --state held --json"),
 )  # fmt: skip
-
-_ID = re.compile(r"([0-9a-f]{32})(?:-\d+)?")
 
 
 def status(
@@ -73,13 +70,22 @@ def status(
 def _count(ledger: "Ledger", chosen: "RunFilter", now: datetime, *, json: bool) -> None:
     counts = ledger.counts(chosen)
     parked = ledger.parked_count()
+    stopped = [known for known in ledger.breakers() if known.breaker.is_open]
     if json:
-        say_json({"counts": [vars(count) for count in counts], "parked_messages": parked})
+        say_json(
+            {
+                "counts": [vars(count) for count in counts],
+                "stopped": [facts_of_stopped(known) for known in stopped],
+                "parked_messages": parked,
+            }
+        )
         return
     if counts:
         _tell_counts(counts, now)
     else:
         say("No document has been recorded yet.")
+    for known in stopped:
+        say(stopped_in_words(known))
     if parked:
         are = "is" if parked == 1 else "are"
         say(f"{several(parked, 'message')} of the queues {are} parked: `headrace events parked` says why.")
@@ -121,7 +127,7 @@ def _list(ledger: "Ledger", chosen: "RunFilter", limit: int, now: datetime, *, j
 
 def _row(run: "Run", now: datetime) -> tuple[object, ...]:
     document = run.document
-    reason = with_until(run.reason, run.in_doubt_until, now)
+    reason = with_until(run.reason, run.waits_until, now)
     return (document.id, document.url, run.state, reason, run.route, run.pages, run.updated_at)
 
 
@@ -138,13 +144,4 @@ def _explain(reasons: "set[object]") -> None:
 
 
 def _one(ledger: "Ledger", which: str, now: datetime, *, json: bool) -> None:
-    identified = _ID.fullmatch(which)
-    if identified is None and "://" not in which:
-        raise typer.BadParameter(f"{which!r} is neither s3://bucket/key nor a document's id of 32 hex digits.")
-    document_id = identified[1] if identified is not None else None
-    found = documents_meant(ledger, document_id, None if document_id is not None else parse_place(which))
-    if not found:
-        note(f"headrace: the ledger knows nothing of {shown(which)}.")
-        note("`headrace ingest` takes an object in; `headrace status --prefix` lists what is below a prefix.")
-        raise typer.Exit(Exit.FAILED)
-    tell_documents(ledger, found, now, json=json)
+    tell_documents(ledger, documents_named(ledger, which), now, json=json)

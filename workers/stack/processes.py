@@ -50,14 +50,21 @@ def _worker(pool: str, queues: str, concurrency: int, name: str) -> tuple[str, .
     )
 
 
-# One worker process a kind of pool, and a third for the local engine: its packages take hundreds of
-# megabytes and load in its queue only, and a long document must not keep others from being counted.
+# One worker process a kind of work. The local engine has its own, for its packages take hundreds of megabytes and load
+# in its queue only, and a long document must not keep others from being counted.
 WORKERS = (
     Process(
         "worker-prefork",
-        "Counts, exports and sweeps, in processes that can be killed.",
+        "Counts and exports, in processes that can be killed.",
         # Half of their time they wait for the store and the ledger.
-        _worker("prefork", "route,export,maintenance", concurrency=4, name="prefork"),
+        _worker("prefork", "route,export", concurrency=4, name="prefork"),
+        grace_seconds=15.0,
+    ),
+    Process(
+        "worker-maintenance",
+        "Admits, sweeps, scans and keeps schedules.",
+        # By itself: what finds again what was lost must not wait behind a backlog, least of all on a bad day.
+        _worker("threads", "maintenance", concurrency=4, name="maintenance"),
         grace_seconds=15.0,
     ),
     Process(

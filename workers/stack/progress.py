@@ -41,7 +41,7 @@ class Seen:
         place = shown(document.key)
         if run is None:
             return cls(place, "", "", "", "dropped", "", has_ended=False)
-        reason = f" ({with_until(run.reason, run.in_doubt_until, now)})" if run.reason is not None else ""
+        reason = f" ({with_until(run.reason, run.waits_until, now)})" if run.reason is not None else ""
         return cls(
             place,
             "" if run.pages is None else str(run.pages),

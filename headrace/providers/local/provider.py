@@ -4,7 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from headrace.prediction import Prediction
-from headrace.providers import Answer, Capabilities, Job, Listing, Pending, Refused, Request, Sought, Source, Unknown
+from headrace.providers import (
+    Absent,
+    Answer,
+    Capabilities,
+    Job,
+    Listing,
+    Pending,
+    Refused,
+    Request,
+    Sought,
+    Source,
+    Unknown,
+)
 from headrace.providers.local.engine import LocalEngine
 
 
@@ -56,6 +68,18 @@ class LocalProvider:
     ) -> Listing:
         """Nothing is ever in doubt here: it costs nothing, and simply runs again."""
         return Listing({one.key: Unknown("it is free and keeps no list") for one in sought}, echoed=False)
+
+    def listed(
+        self,
+        model: str,  # noqa: ARG002  there are none
+        jobs: Collection[Job],  # noqa: ARG002
+        since: datetime,  # noqa: ARG002
+        until: datetime,  # noqa: ARG002
+        *,
+        deadline_seconds: float,  # noqa: ARG002  there is nothing to wait for
+    ) -> Mapping[Job, Answer | Pending | Absent]:
+        """The local engine has no jobs, and lists none."""
+        return {}
 
     def known(
         self,

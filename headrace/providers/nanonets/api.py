@@ -5,7 +5,7 @@ repeated by itself: it gives its Reply, whose `taken()` is the body or raises wh
 free raises PredictionRejected or RateLimited where it is refused, and ProviderUnavailable where asking again may help.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from headrace.providers.nanonets.calls import Calls, Reply, refusal
 from headrace.providers.nanonets.dialect import REFERENCE, Call, Dialect
 from headrace.providers.nanonets.models import Model
 from headrace.providers.nanonets.uploads import Asked
+from headrace.providers.nanonets.windows import ListedPage
 from headrace.providers.sending import Deadline
 from headrace.states import Reason
 
@@ -77,6 +78,14 @@ class NanonetsApi:
         address = call.address(model=model, query=self._dialect.window_days(first, last, today))
         return windows.pages_of(self._calls, call.method, address, Deadline(self._clock, deadline_seconds))
 
+    def pages_of_files(
+        self, model: str, files: Collection[str], first: date, last: date, *, deadline: Deadline
+    ) -> Iterator[ListedPage]:
+        """As `window`, but only the pages of these files, each as JSON with its list's name."""
+        call, today = self._dialect.window, self._clock.now().date()
+        address = call.address(model=model, query=self._dialect.window_days(first, last, today))
+        return windows.pages_in_lists(self._calls, call.method, address, files, deadline)
+
     def models(self) -> list[Model]:
         """Every model of the account."""
         return _understood(self._ask(self._dialect.models), models.read_models)
@@ -108,7 +117,7 @@ class NanonetsApi:
 def _understood(reply: Reply, read: Callable[[bytes], _Read]) -> _Read:
     """What stands in the body of a 200, which may be a list."""
     if reply.status != 200:
-        raise refusal(reply.status, reply.kind, reply.detail)
+        raise refusal(reply)
     try:
         return read(reply.content)
     except UnreadableBody as error:

@@ -22,6 +22,7 @@ from headrace.providers.sending import (
     Deadline,
     DeadlinePassed,
     receive,
+    retry_after,
     whole_or_nothing,
 )
 from headrace.states import Reason
@@ -51,18 +52,20 @@ class Reply:
     kind: Body
     body: dict[str, Any]
     detail: str
+    after_seconds: float | None = None
+    """For how long it asks us to wait (Retry-After), where it does."""
 
     def taken(self) -> dict[str, Any]:
         """The body of a 2xx to a paid call; raises the outcome where it is anything else."""
         outcome = outcomes.outcome_of(self.status, self.kind)
         if outcome is not None:
-            raise outcome.as_error(self.detail)
+            raise outcome.as_error(self.detail, after_seconds=self.after_seconds)
         return self.body
 
     def found(self) -> dict[str, Any]:
         """The object in the body of a 200 to a free call; raises what `refusal` says where it is anything else."""
         if self.status != 200 or self.kind is not Body.JSON:
-            raise refusal(self.status, self.kind, self.detail)
+            raise refusal(self)
         return self.body
 
 
@@ -143,12 +146,13 @@ class Calls:
             raise _call_failed(error) from error
 
 
-def refusal(status: int, kind: Body, detail: str) -> HeadraceError:
+def refusal(reply: Reply) -> HeadraceError:
     """What it means that a free call was not answered with its object: only a 4xx in JSON is for good."""
+    status, kind, detail = reply.status, reply.kind, reply.detail
     if kind is Body.JSON and status == 404:
         return PredictionRejected(f"Nanonets knows no such model, file or page ({detail}).", Reason.MODEL_NOT_FOUND)
     if kind is Body.JSON and 400 <= status < 500:
-        return outcomes.REFUSALS.get(status, outcomes.OTHER_REFUSAL).as_error(detail)
+        return outcomes.REFUSALS.get(status, outcomes.OTHER_REFUSAL).as_error(detail, after_seconds=reply.after_seconds)
     return ProviderUnavailable(f"Nanonets gave no answer that can be used ({detail}, with {kind}).")
 
 
@@ -166,4 +170,5 @@ def _reply(response: httpx.Response, content: bytes) -> Reply:
     kind, body = bodies.body_kind(content, response.headers.get("Content-Type", ""))
     words = vendor_words(body, response.request)
     detail = f"{response.status_code}: {words}" if words else str(response.status_code)
-    return Reply(response.status_code, content, kind, body, detail)
+    asked = retry_after(response.headers.get("Retry-After", ""))
+    return Reply(response.status_code, content, kind, body, detail, asked)

@@ -25,11 +25,13 @@ class Outcome:
     reason: Reason
     meaning: str
 
-    def as_error(self, detail: str = "") -> HeadraceError:
-        """The error to raise; `detail` must be free of secrets."""
+    def as_error(self, detail: str = "", *, after_seconds: float | None = None) -> HeadraceError:
+        """The error to raise; `detail` must be free of secrets, `after_seconds` is how long to wait, if told."""
         message = f"Nanonets {self.meaning}{f' ({detail})' if detail else ''}"
         if issubclass(self.error, PredictionRejected | InDoubt):
             return self.error(message, self.reason)
+        if issubclass(self.error, RateLimited):
+            return self.error(message, after_seconds)
         return self.error(message)
 
 
@@ -41,13 +43,13 @@ REFUSALS = {
         "refused the request: it misses a part, or the file is of a kind that it does not take.",
     ),
     401: Outcome(
-        "401, JSON", PredictionRejected, Reason.KEY_REFUSED, "refused the API key: set the right one, then retry."
+        "401, JSON", PredictionRejected, Reason.KEY_REFUSED, "refused the API key: set the right one, and restart."
     ),
     402: Outcome(
         "402, JSON",
         PredictionRejected,
         Reason.QUOTA_USED_UP,
-        "says that the account's calls are used up: buy more, then retry.",
+        "says that the account's calls are used up: buy more.",
     ),
     403: Outcome(
         "403, JSON", PredictionRejected, Reason.FORBIDDEN, "says that the API key has no right to use this model."

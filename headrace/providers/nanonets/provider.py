@@ -1,6 +1,5 @@
 """Nanonets OCR (api/v2) as a Provider: one document goes out once, and what comes of it is certain or in doubt."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -9,22 +8,26 @@ from typing import Any
 import httpx
 import structlog
 
+from headrace.breaking import REFUSALS
 from headrace.clock import Clock
 from headrace.errors import PredictionRejected, ProviderUnavailable
 from headrace.prediction import Prediction
 from headrace.providers import (
+    Absent,
     Answer,
     Capabilities,
     Job,
     Known,
     Listing,
+    NotTold,
     Pending,
     Refused,
     Request,
     Sought,
     Source,
+    Told,
 )
-from headrace.providers.nanonets import answers, bodies, finding, outcomes, reading, texts
+from headrace.providers.nanonets import answers, bodies, finding, listed, outcomes, reading, texts
 from headrace.providers.nanonets.answers import UnreadableBody
 from headrace.providers.nanonets.api import NanonetsApi
 from headrace.providers.nanonets.calls import Reply
@@ -42,6 +45,8 @@ FETCH_SECONDS = 40.0
 FETCHES_AT_ONCE = 8
 # A day that the vendor counts elsewhere, and a sending around midnight, are in the window all the same.
 DAYS_BEFORE, DAYS_AFTER = timedelta(days=1), timedelta(days=2)
+# Of jobs that were accepted, only clocks that differ are to be allowed for.
+AROUND_MIDNIGHT = timedelta(minutes=10)
 
 
 class NanonetsProvider:
@@ -53,6 +58,7 @@ class NanonetsProvider:
         urls=True,
         media_types=frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff"}),
         find=True,
+        window=True,
     )
 
     def __init__(self, client: httpx.Client, clock: Clock, dialect: Dialect = REFERENCE) -> None:
@@ -74,13 +80,12 @@ class NanonetsProvider:
         except UnreadableBody as error:
             raise outcomes.UNREADABLE_ANSWER.as_error(str(error)) from error
 
-    def fetch(
-        self, jobs: Sequence[Job], *, deadline_seconds: float = FETCH_SECONDS
-    ) -> Mapping[Job, Answer | Pending | Refused]:
+    def fetch(self, jobs: Sequence[Job], *, deadline_seconds: float = FETCH_SECONDS) -> Mapping[Job, Told]:
         """Ask for accepted jobs, a few at once, within one deadline.
 
-        Only the vendor's word that every page failed is Refused. Every other trouble (401 and 404
-        too: what was paid may still be there) is Pending with its detail.
+        Only the vendor's word that every page failed is Refused. A 404, or another 4xx about the job, is Pending with
+        its detail: what was paid may still be there. Where the call failed, or was refused whatever the job, it is
+        NotTold.
         """
         deadline = Deadline(self._clock, deadline_seconds)
         with ThreadPoolExecutor(FETCHES_AT_ONCE, thread_name_prefix="nanonets-fetch") as pool:
@@ -102,6 +107,20 @@ class NanonetsProvider:
         found = finding.listing(records, model, sought)
         log.info("window looked through", model=model, sought=len(sought), echoed=found.echoed)
         return found
+
+    def listed(
+        self, model: str, jobs: Collection[Job], since: datetime, until: datetime, *, deadline_seconds: float
+    ) -> Mapping[Job, Answer | Pending | Absent]:
+        """Look for the jobs in one listing of the days between these times.
+
+        Raises as `find`.
+        """
+        first, last = (since - AROUND_MIDNIGHT).astimezone(UTC).date(), (until + AROUND_MIDNIGHT).astimezone(UTC).date()
+        deadline = Deadline(self._clock, deadline_seconds)
+        pages = self._api.pages_of_files(model, {job.id for job in jobs}, first, last, deadline=deadline)
+        told = listed.told(pages, jobs)
+        log.info("window looked through", model=model, sought=len(jobs))
+        return told
 
     def known(self, job: Job, *, deadline_seconds: float = FETCH_SECONDS) -> Known | None:
         """The file of this id, if it is of the job's model and has a page; its pages repeat the metadata it came with.
@@ -151,13 +170,13 @@ class NanonetsProvider:
             return self._api.predict_base64(asked, source, send_before=send_before)
         return self._api.predict_files(asked, [source], send_before=send_before)
 
-    def _fetch(self, job: Job, deadline: Deadline) -> Answer | Pending | Refused:
+    def _fetch(self, job: Job, deadline: Deadline) -> Told:
         if deadline.is_past:
-            return Pending("not asked: the turn's time was up")
+            return NotTold(Reason.NOT_SENT, "not asked: the turn's time was up")
         try:
             return self._ask(job, deadline)
         except ProviderUnavailable as error:
-            return Pending(str(error))
+            return NotTold(error.reason, str(error))
         except UnreadableBody as error:
             return Pending(f"the answer cannot be understood: {error}")
         except Exception:
@@ -165,16 +184,28 @@ class NanonetsProvider:
             log.exception("nanonets answer not read", job=job.id)
             return Pending("the answer cannot be read")
 
-    def _ask(self, job: Job, deadline: Deadline) -> Answer | Pending | Refused:
+    def _ask(self, job: Job, deadline: Deadline) -> Told:
         reply = self._api.file(job.model, job.id, deadline=deadline)
         if reply.status != 200 or reply.kind is not Body.JSON:
-            return Pending(f"answered {reply.detail} with {reply.kind}")
+            return _not_found(reply)
         standing = answers.standing(answers.records(reply.body), job.pages)
         if standing.pending:
             return Pending(standing.pending)
         if standing.failed:
             return Refused(Reason.PREDICTION_FAILED, str(outcomes.PREDICTION_FAILED.as_error()))
-        return _answer(reply.body, job.model)
+        return reading.answer(reply.body, job.model)
+
+
+def _not_found(reply: Reply) -> Pending | NotTold:
+    """What it means for a job that asking for it brought no object."""
+    detail = f"answered {reply.detail} with {reply.kind}"
+    if reply.status == 429:
+        # A proxy that says so in HTML counts as well.
+        return NotTold(Reason.RATE_LIMITED, detail, reply.after_seconds)
+    if reply.kind is not Body.JSON or not 400 <= reply.status < 500:
+        return NotTold(Reason.UNREACHABLE, detail)
+    reason = outcomes.REFUSALS.get(reply.status, outcomes.OTHER_REFUSAL).reason
+    return NotTold(reason, detail) if reason in REFUSALS else Pending(detail)
 
 
 def _check_input(reply: Reply, *, by_link: bool) -> None:
@@ -199,7 +230,7 @@ def _taken(body: dict[str, Any], request: Request) -> Job | Answer:
     if request.mode is Mode.ASYNC or standing.pending:
         accepted = answers.accepted(pages)
         return Job(accepted.id, request.model, accepted.pages)
-    return _answer(body, request.model)
+    return reading.answer(body, request.model)
 
 
 def _text(body: dict[str, Any], request: Request) -> Answer:
@@ -209,18 +240,9 @@ def _text(body: dict[str, Any], request: Request) -> Answer:
     if all(page.failure is not None for page in prediction.pages):
         raise outcomes.PREDICTION_FAILED.as_error()
     known = {"key": str(request.key), "metadata": dict(request.metadata)}
-    return Answer(prediction.model_copy(update=known), _raw(stored))
+    return Answer(prediction.model_copy(update=known), reading.raw(stored))
 
 
 def _text_in(body: Mapping[str, Any], model: str) -> Prediction:
     """The full text in a body; whatever id that names, nobody can ask for it again."""
     return reading.prediction_of_text(body, model).model_copy(update={"job": None})
-
-
-def _answer(body: dict[str, Any], model: str) -> Answer:
-    stored = without_signed_links(body)
-    return Answer(reading.prediction_of_pages(stored, model), _raw(stored))
-
-
-def _raw(stored: Any) -> bytes:
-    return json.dumps(stored, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,17 +1,23 @@
 """Bodies of Nanonets -> a Prediction. Whatever the vendor leaves out is None; nothing is made up, nothing lost."""
 
+import json
+import math
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import JsonValue
 
 from headrace.prediction import Page, Prediction
+from headrace.providers import Answer
 from headrace.providers.nanonets import answers, bodies, texts
 from headrace.providers.nanonets.answers import Record, UnreadableBody
 from headrace.providers.nanonets.entries import Entry, as_number
 from headrace.providers.nanonets.envelope import Envelope, unseal
-from headrace.providers.nanonets.links import Part
+from headrace.providers.nanonets.links import Part, without_signed_links
 from headrace.providers.nanonets.pages import read_page
 from headrace.providers.nanonets.scores import scales_of
+
+_COSTS = ("payable_cost", "cost")
 
 
 def prediction_of(body: Record, model: str) -> Prediction:
@@ -20,6 +26,17 @@ def prediction_of(body: Record, model: str) -> Prediction:
     Whoever knows the call uses `prediction_of_pages` or `prediction_of_text`. UnreadableBody as they do.
     """
     return prediction_of_text(body, model) if texts.is_text_answer(body) else prediction_of_pages(body, model)
+
+
+def answer(body: Record, model: str) -> Answer:
+    """What a whole body of a predict call or by file says, and that body without its signed links."""
+    stored = without_signed_links(body)
+    return Answer(prediction_of_pages(stored, model), raw(stored))
+
+
+def raw(stored: Any) -> bytes:
+    """A body as it is stored."""
+    return json.dumps(stored, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def prediction_of_pages(body: Record, model: str) -> Prediction:
@@ -78,7 +95,15 @@ def _details(body: Record, elements: Sequence[Record]) -> dict[str, JsonValue]:
 
 
 def _cost(pages: Sequence[Record]) -> float | None:
-    """What the stored pages say they cost together; live ones say nothing."""
-    costs = [as_number(page.get("cost" if page.get("payable_cost") is None else "payable_cost")) for page in pages]
+    """What the stored pages say they cost together, in the vendor's unit; live ones say nothing.
+
+    What is to be paid counts before what was charged; what is no amount counts as not said.
+    """
+    costs = [next(filter(_is_amount, (as_number(page.get(name)) for name in _COSTS)), None) for page in pages]
     known = [cost for cost in costs if cost is not None]
-    return sum(known) if known else None
+    total = sum(known)
+    return total if known and math.isfinite(total) else None
+
+
+def _is_amount(number: float | None) -> bool:
+    return number is not None and number >= 0

@@ -32,8 +32,8 @@ class Splitter:
         # Values are only passed over here, and a number of a million digits would take long to read.
         self._decoder = JSONDecoder(parse_int=len, parse_float=len, parse_constant=len)
 
-    def elements(self, names: Collection[str]) -> Iterator[str]:
-        """Each element of the lists of these names, as its own JSON text; a null is a list without any.
+    def elements(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """The list's name and the JSON text of each element of the lists of these names; a null is a list without any.
 
         UnreadableBody in the end where there was none of these lists.
         """
@@ -44,7 +44,7 @@ class Splitter:
                 continue
             found = True
             if self._next() == "[":
-                yield from (self._value() for _ in self._items("[]"))
+                yield from ((name, self._value()) for _ in self._items("[]"))
             elif self._value() != "null":
                 raise UnreadableBody("The body has something else where a list of pages should be.")
         if self._next():
