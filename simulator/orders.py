@@ -25,7 +25,7 @@ class Order(BaseModel):
     `answer`: this status with this body. `cut`: close the connection without an answer. `slow`:
     wait first. `fail`, `blank`: the prediction fails, or finds nothing, on all pages or on some
     (numbers from 1). `approve`: somebody corrects and approves the file. `vary`: its answers take
-    these of the variants, as those of a submit that is `cut` may. `lag`: windows have the file only so much
+    these of the variants, as those of a submit that is `cut` or `slow` may. `lag`: windows have the file only so much
     later. `omit`: a window lacks the files of this name; the newer half of all, where none is given.
     `break`: a window ends before its end. `retry_after`: the seconds that an `answer` asks to wait. `until`: when
     `for_seconds` are over, in seconds since 1970.
@@ -57,8 +57,8 @@ class Order(BaseModel):
             raise ValueError(f'"{self.do}" is ordered for a window: add "on": "window"')
         if self.do == "vary" and not self.variants:
             raise ValueError('"vary" comes with "variants"')
-        if self.variants and (self.do not in {"vary", "cut"} or self.on != "submit"):
-            raise ValueError('"variants" come with "vary", or with the "cut" of a submit')
+        if self.variants and (self.do not in {"vary", "cut", "slow"} or self.on != "submit"):
+            raise ValueError('"variants" come with "vary", or with a submit that is "cut" or "slow"')
         Variants.model_validate(self.variants)
         return self
 

@@ -31,10 +31,12 @@ longest_seconds = 2
 polls = 30
 """
 CUT_OFF, OTHER, UNTOLD = "invoice-plain.pdf", "credit-note.pdf", "statement.pdf"
+# On a busy machine the simulator reads a document for longer than the list may lag behind here: it lists it before.
+LISTED_AT_ONCE = {"pending": "pages"}
 # Far longer than the rest of the test takes: the answer certainly is not there before the kill.
-SLOW = {"do": "slow", "seconds": 300, "on": "submit", "file": CUT_OFF}
+SLOW = {"do": "slow", "seconds": 300, "on": "submit", "file": CUT_OFF, "variants": LISTED_AT_ONCE}
 # The connection breaks after the document was taken and billed, and the list tells its file without our key.
-CUT = {"do": "cut", "on": "submit", "file": UNTOLD, "variants": {"metadata": "blank"}}
+CUT = {"do": "cut", "on": "submit", "file": UNTOLD, "variants": {**LISTED_AT_ONCE, "metadata": "blank"}}
 
 LONGEST_SECONDS = 120
 
