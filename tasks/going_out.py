@@ -50,15 +50,21 @@ def take_place(held: Held, pages: int, *, begun: bool) -> float | None:
             services.clock.sleep(place.seconds)
         # Where one is refused as too much, the lane is paused for all; also for who waited for a place meanwhile.
         paused = services.limiter.paused_seconds(held.lane) if place.seconds > 0 else 0.0
+        forgotten = place.taken and place.seconds > 0 and not services.limiter.is_known(held.lane, place)
     except LimitsUnavailable as error:
         log.warning("no limits", error=str(error))
         hand_back(held, WITHOUT_REDIS, str(error))
         return None
     if paused > 0:
         _rest(held, Reason.RATE_LIMITED, paused)
+    elif forgotten:
+        log.info("place forgotten, another one is taken", run=held.run.id)
+        _come_back(held, 0.0)
     elif not place.taken:
         _come_back(held, place.seconds)
-    return asked_at + place.seconds if place.taken and paused <= 0 else None
+    else:
+        return asked_at + place.seconds
+    return None
 
 
 def is_too_late(held: Held, pages: int, place_at: float) -> Standstill | None:

@@ -36,10 +36,14 @@ class Rate:
 
 
 class Place(NamedTuple):
-    """What `take` says: a place was taken, in so many seconds, or there is none for so long."""
+    """What `take` says: a place was taken, in so many seconds, or there is none for so long.
+
+    `since` marks what Redis knew of the lane then: it is another one once that was lost.
+    """
 
     taken: bool
     seconds: float
+    since: str = ""
 
 
 class RateLimiter:
@@ -68,8 +72,17 @@ class RateLimiter:
             most_wait_seconds,
         )
         with _plain_errors():
-            taken, microseconds = self._take(keys=[_key(lane), f"{_key(lane)}:sent"], args=arguments)
-        return Place(bool(taken), microseconds / 1e6)
+            taken, microseconds, since = self._take(keys=[_key(lane), f"{_key(lane)}:sent"], args=arguments)
+        return Place(bool(taken), microseconds / 1e6, _text(since))
+
+    def is_known(self, lane: Lane, place: Place) -> bool:
+        """Whether a place that was waited for counts still.
+
+        Where Redis was emptied meanwhile it does not: others have been given places at the same time.
+        """
+        with _plain_errors():
+            since = self._client.hget(_key(lane), "since")
+        return since is not None and _text(since) == place.since
 
     def pause(self, lane: Lane, asked_seconds: float | None = None) -> float:
         """Let nothing of the lane go for so long, in seconds: it was refused as too much.
@@ -97,6 +110,11 @@ class RateLimiter:
 
 def _script(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _text(answer: str | bytes) -> str:
+    # As the client was told to give it.
+    return answer if isinstance(answer, str) else answer.decode()
 
 
 def _key(lane: Lane) -> str:

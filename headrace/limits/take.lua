@@ -1,8 +1,8 @@
 -- Takes a place for a request of so many pages, or says how long there is none. One lane, atomically, by the
--- server's clock. Returns {taken (1 or 0), microseconds to wait}.
+-- server's clock. Returns {taken (1 or 0), microseconds to wait, since when the lane is known}.
 --
 -- KEYS[1] a hash: tokens of pages and of requests, as of when they are counted (filled), when this was called last
---         (at), until when the lane is paused, and the sum of the pages in KEYS[2].
+--         (at), until when the lane is paused, the sum of the pages in KEYS[2], and since when all this is known.
 -- KEYS[2] a sorted set: what was taken, by the time of its place; its pages stand before the colon.
 -- ARGV    pages; pages a window, refilled a second, at most; requests refilled a second, at most; the window in
 --         seconds; how long the caller would wait. A limit of 0 is none.
@@ -22,17 +22,19 @@ end
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
-local state = redis.call('HMGET', KEYS[1], 'pages', 'requests', 'at', 'paused_until', 'total', 'filled')
+local state = redis.call('HMGET', KEYS[1], 'pages', 'requests', 'at', 'paused_until', 'total', 'filled', 'since')
 -- Whoever knows of no lane knows not what was sent a moment ago: its bucket begins empty.
 local tokens, requests = tonumber(state[1] or 0), tonumber(state[2] or 0)
 local passed, paused_until = now - tonumber(state[3] or now), tonumber(state[4] or 0)
 local filled = tonumber(state[6] or now)
 -- The pages in KEYS[2]: to add them up each time would take longer, the higher the rate is.
 local total = state[5] and tonumber(state[5])
+local since = state[7] or string.format('%.6f', now)
 
 if passed < -1 then
   -- The server's clock was set back: what was noted would last for longer by that. The bucket begins empty.
   tokens, requests, total, filled = math.min(tokens, 0), math.min(requests, 0), 0, now
+  since = string.format('%.6f', now)
   redis.call('DEL', KEYS[2])
   if paused_until > 0 then
     paused_until = paused_until + passed
@@ -92,5 +94,5 @@ if taken then
 end
 if window_pages > 0 then redis.call('HSET', KEYS[1], 'total', total) end
 redis.call('HSET', KEYS[1], 'pages', string.format('%.9f', tokens), 'requests', string.format('%.9f', requests),
-  'at', string.format('%.6f', now), 'filled', string.format('%.6f', math.max(first_at, filled)))
-return {taken and 1 or 0, math.max(0, math.ceil(wait * 1e6))}
+  'at', string.format('%.6f', now), 'filled', string.format('%.6f', math.max(first_at, filled)), 'since', since)
+return {taken and 1 or 0, math.max(0, math.ceil(wait * 1e6)), since}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import LimitsUnavailable
-from headrace.limits.rate import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Place, Rate, RateLimiter
+from headrace.limits.rate import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Rate, RateLimiter
 from headrace.routing import Lane
 
 LANE = Lane("nanonets", "nanonets", "m")
@@ -94,7 +94,8 @@ def test_requests_are_paced_beside_their_pages(limiter):
 
 
 def test_without_a_limit_everything_goes_at_once(limiter):
-    assert [limiter.take(LANE, 100, Rate()) for _ in range(50)] == [Place(taken=True, seconds=0.0)] * 50
+    given = [limiter.take(LANE, 100, Rate()) for _ in range(50)]
+    assert {(place.taken, place.seconds) for place in given} == {(True, 0.0)}
 
 
 @pytest.mark.parametrize("later", [Rate(pages_per_minute=60), Rate(requests_per_second=1)])
@@ -136,6 +137,25 @@ def test_an_emptied_redis_begins_with_empty_buckets(client, limiter):
     places(limiter, [1] * 5, rate)
     client.flushdb()
     assert not limiter.take(LANE, 1, rate).taken
+
+
+@pytest.mark.parametrize("asked_meanwhile", [True, False])
+def test_a_place_ahead_counts_no_more_once_redis_was_emptied(client, limiter, asked_meanwhile):
+    rate = Rate(pages_per_minute=60)
+    before = [limiter.take(LANE, 1, rate, most_wait_seconds=EVER) for _ in range(3)]
+    assert all(limiter.is_known(LANE, place) for place in before)
+    client.flushdb()
+    if asked_meanwhile:
+        assert limiter.is_known(LANE, limiter.take(LANE, 1, rate, most_wait_seconds=EVER))
+    assert not any(limiter.is_known(LANE, place) for place in before)
+
+
+def test_a_place_ahead_counts_no_more_once_the_clock_was_set_back(client, limiter):
+    rate = Rate(pages_per_minute=60)
+    before = limiter.take(LANE, 1, rate, most_wait_seconds=EVER)
+    client.hset(HASH, "at", float(client.hget(HASH, "at")) + 3600)
+    assert limiter.is_known(LANE, limiter.take(LANE, 1, rate, most_wait_seconds=EVER))
+    assert not limiter.is_known(LANE, before)
 
 
 def test_the_sum_that_is_kept_of_a_minute_is_made_anew_where_it_is_lost(client, limiter):

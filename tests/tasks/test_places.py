@@ -91,3 +91,24 @@ def test_who_is_late_and_finds_no_place_goes_back_into_its_queue(world, provider
     world.deliver_all()
     assert world.state(run) is State.EXPORTED
     assert [request.key.n for request in provider.requests] == [1]
+
+
+def test_a_place_that_lies_ahead_is_waited_for(world, provider, clock):
+    world.limiter.ahead = [1.5]
+    run = world.drop("paid/a.pdf", make_pdf(2))
+    began_at = clock.monotonic()
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert world.limiter.taken == [(LANE, 2)]
+    assert clock.monotonic() - began_at >= 1.5
+
+
+def test_a_place_that_redis_has_forgotten_meanwhile_is_not_used(world, provider):
+    """Who asks the emptied one is given places from now on: both would go at the same time."""
+    world.limiter.ahead, world.limiter.emptied = [1.5], True
+    run = world.drop("paid/a.pdf", make_pdf(2))
+    world.deliver_all()
+    assert world.state(run) is State.EXPORTED
+    assert world.limiter.taken == [(LANE, 2), (LANE, 2)]
+    assert len(provider.requests) == 1
+    assert world.ledger.run(run).attempts == 0

@@ -114,13 +114,21 @@ class OpenLimits:
     paused: dict[Lane, float] = field(default_factory=dict)
     taken: list[tuple[Lane, int]] = field(default_factory=list)
     taken_at: list[float] = field(default_factory=list)
+    ahead: list[float] = field(default_factory=list)
+    emptied: bool = False
 
     def take(self, lane: Lane, pages: int, rate: Rate, *, most_wait_seconds: float = 0.0) -> Place:
         left = self.paused_seconds(lane)
-        if left <= 0:
-            self.taken.append((lane, pages))
-            self.taken_at.append(self.clock.monotonic())
-        return Place(left <= 0, max(left, 0.0))
+        if left > 0:
+            return Place(taken=False, seconds=left)
+        self.taken.append((lane, pages))
+        self.taken_at.append(self.clock.monotonic())
+        return Place(taken=True, seconds=self.ahead.pop(0) if self.ahead else 0.0)
+
+    def is_known(self, lane: Lane, place: Place) -> bool:
+        """Where it was emptied meanwhile, nothing that was given before is known."""
+        known, self.emptied = not self.emptied, False
+        return known
 
     def paused_seconds(self, lane: Lane) -> float:
         return max(0.0, self.paused.get(lane, 0.0) - self.clock.monotonic())
