@@ -10,26 +10,8 @@ from config.routes import RouteTable, load_routes
 from headrace.errors import ConfigurationError
 from headrace.limits.rate import Rate
 from headrace.routing import Lane
+from tests.config.route_texts import INVOICES, LETTERS
 
-LETTERS = """
-[[routes]]
-name = "letters"
-bucket = "inbox"
-prefix = "letters/"
-provider = "local"
-output = "s3://outbox/rows"
-private = "s3://private/headrace"
-"""
-INVOICES = """
-[[routes]]
-name = "invoices"
-bucket = "inbox"
-prefix = "invoices/"
-provider = "nanonets"
-model = "m1"
-output = "s3://outbox/rows"
-private = "s3://private/headrace"
-"""
 LANE = '[[lanes]]\nprovider = "nanonets"\nmodel = "m1"\n'
 LOCAL_LANE = '[[lanes]]\nprovider = "local"\n'
 BUDGET = '[[budgets]]\nname = "daily"\nroute = "invoices"\nperiod = "day"\n'

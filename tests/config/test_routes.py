@@ -11,26 +11,8 @@ from config.settings import load_settings
 from headrace.errors import ConfigurationError, NoRoute
 from headrace.routing import Lane, Route
 from headrace.storage import Location
-
-ROUTE = """
-[[routes]]
-name = "letters"
-bucket = "inbox"
-prefix = "letters/"
-provider = "local"
-output = "s3://outbox/rows"
-private = "s3://private/headrace"
-"""
-INVOICES = """
-[[routes]]
-name = "invoices"
-bucket = "inbox"
-prefix = "invoices/"
-provider = "nanonets"
-model = "m1"
-output = "s3://outbox/rows"
-private = "s3://private/headrace"
-"""
+from tests.config.route_texts import INVOICES
+from tests.config.route_texts import LETTERS as ROUTE
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""Routes as headrace.toml has them: one of the local engine, one of a provider that charges."""
+
+LETTERS = """
+[[routes]]
+name = "letters"
+bucket = "inbox"
+prefix = "letters/"
+provider = "local"
+output = "s3://outbox/rows"
+private = "s3://private/headrace"
+"""
+INVOICES = """
+[[routes]]
+name = "invoices"
+bucket = "inbox"
+prefix = "invoices/"
+provider = "nanonets"
+model = "m1"
+output = "s3://outbox/rows"
+private = "s3://private/headrace"
+"""
