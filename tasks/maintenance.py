@@ -12,6 +12,7 @@ from celery import Task, shared_task
 
 from headrace.errors import HeadraceError
 from headrace.ledger.records import Hint
+from headrace.ledger.sweep import OVERDUE
 from headrace.routing import Lane
 from headrace.states import State
 from tasks.hints import ADMIT, MARKER, MOST_QUEUED, SWEEP, step_of
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 LEASE = timedelta(seconds=15)
 BATCH = 200
 MOST_BATCHES = 10
-# How many runs of a state one sweep hints, at most.
+# How many runs of a kind one sweep hints, at most.
 MOST_SWEPT = 500
 
 
@@ -84,10 +85,10 @@ def sweep(self: Task) -> None:
 def sweep_overdue(services: Services) -> None:
     """One sweep over runs, poll groups and lanes in doubt; a queue that is full gets no more."""
     room = services.hints.room()
-    room_of = {state: room.get(step_of(state, None)[1]) for state in State}
+    room_for = {which: room.get(step_of(which.state, "local" if which.local else None)[1]) for which in OVERDUE}
     hints = services.ledger.sweep(
-        {state: MOST_SWEPT if left is None else left for state, left in room_of.items()},
-        queued={state: MOST_QUEUED - left for state, left in room_of.items() if left is not None},
+        {which: MOST_SWEPT if left is None else left for which, left in room_for.items()},
+        queued={which: MOST_QUEUED - left for which, left in room_for.items() if left is not None},
     )
     wanted = [hint for hint in hints if _fits(hint, room)]
     services.hints.hint_all(wanted)

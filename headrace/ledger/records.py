@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.document import Document, SubmissionKey
 from headrace.providers import Job
@@ -195,6 +195,13 @@ class Hint:
     run_id: str
     state: State
     provider: str | None = None
+
+
+class Overdue(NamedTuple):
+    """Which overdue runs: those of a state; where `local` says so, only those (or none) of the local provider's."""
+
+    state: State
+    local: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,17 @@ from headrace.ledger.documents import in_pieces
 from headrace.ledger.engine import Database
 from headrace.ledger.moves import PATIENCE
 from headrace.ledger.queued import waiting_queues
-from headrace.ledger.records import Hint
+from headrace.ledger.records import Hint, Overdue
 from headrace.ledger.schema import runs
 from headrace.states import State
 
-# Submitted runs are found through their poll group, waiting ones by the dispatcher, all at once.
-_SWEPT = tuple(state for state in State if state not in {State.SUBMITTED, State.WAITING})
+# Submitted runs are found through their poll group, waiting ones by the dispatcher, all at once. What the local
+# provider is to read has a queue of its own, which says nothing of what is to be sent, nor the other way round.
+OVERDUE = (
+    *(Overdue(state) for state in State if state not in {State.ADMITTED, State.SUBMITTED, State.WAITING}),
+    Overdue(State.ADMITTED, local=False),
+    Overdue(State.ADMITTED, local=True),
+)
 
 _SPACING = (timedelta(seconds=5), timedelta(seconds=10), timedelta(seconds=15))
 
@@ -31,37 +36,44 @@ _OVERDUE = (
     .with_for_update(skip_locked=True)
 )
 
-_Overdue = Row[Any, Any, Any, Any, Any]
+_OVERDUE_OF = {
+    None: _OVERDUE,
+    True: _OVERDUE.where(runs.c.provider == "local"),
+    False: _OVERDUE.where(runs.c.provider.is_distinct_from("local")),
+}
+
+_Row = Row[Any, Any, Any, Any, Any]
 
 
 class Sweep(Database):
     """The call of the sweep; poll groups have `wake_groups`."""
 
-    def sweep(self, most: Mapping[State, int] | int = 500, queued: Mapping[State, int] | None = None) -> list[Hint]:
-        """The runs whose next step is overdue, at most so many of each state, the most overdue of it first.
+    def sweep(self, most: Mapping[Overdue, int] | int = 500, queued: Mapping[Overdue, int] | None = None) -> list[Hint]:
+        """The runs whose next step is overdue, at most so many of each of OVERDUE, the most overdue of it first.
 
-        `queued`: how many messages wait in the queue of a state's step. So many of those that are overdue are taken to
+        `queued`: how many messages wait in the queue that serves them. So many of those that are overdue are taken to
         have one still, for some 50 s each: a second message would cost as much as the first and help nobody. Who was
         given up, or whose worker died, has none. Where more are overdue than the queue may hold, it is filled.
 
-        Each is due again 5 s later, then 10 s, then every 15 s. However many there are of one state, they keep none of
+        Each is due again 5 s later, then 10 s, then every 15 s. However many there are of one kind, they keep none of
         another from being found. Two sweeps at once share the runs between them. Waiting runs that are due are one
         hint together, the last: any of them, for the dispatcher. Those in doubt have `lanes_in_doubt`.
         """
         found: list[Hint] = []
         with self._transaction("sweep") as tx:
             now = self._clock.now()
-            for state in _SWEPT:
-                limit = most if isinstance(most, int) else most.get(state, 0)
+            for which in OVERDUE:
+                limit = most if isinstance(most, int) else most.get(which, 0)
                 if limit > 0:
-                    found += _overdue(tx, state, now, limit, (queued or {}).get(state, 0))
+                    found += _overdue(tx, which, now, limit, (queued or {}).get(which, 0))
             due = next((one for one in waiting_queues(tx) if one.due_at <= now), None)
         return found if due is None else [*found, Hint(due.run_id, State.WAITING, due.lane.provider)]
 
 
-def _overdue(tx: Connection, state: State, now: datetime, limit: int, queued: int) -> list[Hint]:
-    """The overdue runs of a state that are to be hinted; one range of the index, however many there are."""
-    rows = tx.execute(_OVERDUE, {"of_state": state, "now": now, "most": limit + queued}).all()
+def _overdue(tx: Connection, which: Overdue, now: datetime, limit: int, queued: int) -> list[Hint]:
+    """The overdue runs that are to be hinted; one range of the index, however many there are."""
+    values = {"of_state": which.state, "now": now, "most": limit + queued}
+    rows = tx.execute(_OVERDUE_OF[which.local], values).all()
     are_all = len(rows) < limit + queued
     without, having = _by_message(rows, queued) if are_all else (rows, [])
     hinted = without[:limit]
@@ -76,7 +88,7 @@ def _overdue(tx: Connection, state: State, now: datetime, limit: int, queued: in
     return [Hint(row.id, row.state, row.provider) for row in hinted]
 
 
-def _by_message(overdue: Sequence[_Overdue], queued: int) -> tuple[Sequence[_Overdue], Sequence[_Overdue]]:
+def _by_message(overdue: Sequence[_Row], queued: int) -> tuple[Sequence[_Row], Sequence[_Row]]:
     """Who seems to have none (whoever cannot, and those for whom there are too few), and who seems to have one."""
     without = [row for row in overdue if row.sweeps >= PATIENCE or row.lease_until is not None]
     others = [row for row in overdue if row.sweeps < PATIENCE and row.lease_until is None]

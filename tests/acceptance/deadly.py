@@ -1,6 +1,7 @@
 """A worker's app whose local provider does to its process what each document says: `celery -A tests.acceptance.deadly`.
 
-A document says it in its last line: `%% do: segfault`. What it was given is noted in DEADLY_JOURNAL, a line a time.
+A document says it in its last line: `%% do: segfault`. In DEADLY_JOURNAL is noted, a line each, which messages the
+worker took from its queue, and which document the provider was then given.
 """
 
 import itertools
@@ -8,10 +9,12 @@ import json
 import os
 import resource
 import signal
-import time
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+
+from celery import current_task
+from celery.signals import task_received
 
 from config.settings import load_settings
 from headrace.ledger import Ledger
@@ -33,6 +36,16 @@ def last_line(document: bytes) -> str:
     return document.rsplit(b"%% do: ", 1)[-1].strip().decode()
 
 
+def note(**said) -> None:
+    with Path(os.environ["DEADLY_JOURNAL"]).open("a", encoding="utf-8") as journal:
+        journal.write(json.dumps(said) + "\n")
+
+
+@task_received.connect
+def note_message(request, **_):
+    note(taken=request.id)
+
+
 class DeadlyProvider:
     """Free, answers at once, and reads whatever it does not die of."""
 
@@ -43,8 +56,7 @@ class DeadlyProvider:
     def submit(self, source, request):
         start = max(0, source.size - LAST_LINE_BYTES)
         deed = last_line(source.read_range(start, source.size - start))
-        with Path(os.environ["DEADLY_JOURNAL"]).open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps({"name": source.name, "at": time.time()}) + "\n")
+        note(read=source.name, message=current_task.request.id)
         DEEDS[deed]()
         prediction = Prediction(provider="local", model="", key=str(request.key), pages=(Page(number=1, text=deed),))
         return Answer(prediction, prediction.model_dump_json().encode())

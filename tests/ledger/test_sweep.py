@@ -5,10 +5,23 @@ from datetime import timedelta
 
 import pytest
 
-from headrace.ledger.records import Advance, Hint
+from headrace.ledger.records import Advance, Hint, Overdue
 from headrace.states import State
-from tests.ledger.lives import SomeRules, accepted, admitted, advanced, claimed, document, exported, received, waiting
+from tests.ledger.lives import (
+    FREE_LANE,
+    SomeRules,
+    accepted,
+    admitted,
+    advanced,
+    claimed,
+    document,
+    exported,
+    received,
+    waiting,
+)
 
+RECEIVED = Overdue(State.RECEIVED)
+SUBMITTED = Overdue(State.SUBMITTED)
 SWEPT = sorted(set(State) - {State.SUBMITTED, State.WAITING, State.RECEIVED})
 
 
@@ -95,21 +108,33 @@ def test_overdue_runs_are_taken_to_have_a_message_where_as_many_wait(ledger, clo
     for name in "abcde":
         received(ledger, name)
     clock.pass_(timedelta(seconds=5))
-    queued = {State.RECEIVED: 3}
+    queued = {RECEIVED: 3}
     assert len(ledger.sweep(10, queued)) == 2, "five are overdue, and three messages wait"
     clock.pass_(timedelta(seconds=5))
-    assert len(ledger.sweep(10, {State.RECEIVED: 5})) == 0
+    assert len(ledger.sweep(10, {RECEIVED: 5})) == 0
     clock.pass_(timedelta(seconds=10))
-    assert len(ledger.sweep(10, {State.SUBMITTED: 5})) == 5, "messages for other steps say nothing of them"
+    assert len(ledger.sweep(10, {SUBMITTED: 5})) == 5, "messages for other steps say nothing of them"
+
+
+def test_the_queue_of_the_local_provider_says_nothing_of_what_is_to_be_sent_nor_the_other_way_round(ledger, clock):
+    sent, read = admitted(ledger, "sent"), admitted(ledger, "read", FREE_LANE)
+    clock.pass_(timedelta(seconds=5))
+    to_send, to_read = Overdue(State.ADMITTED, local=False), Overdue(State.ADMITTED, local=True)
+    room = {to_send: 1, to_read: 1}
+    assert [hint.run_id for hint in ledger.sweep(room, {to_send: 1})] == [read]
+    clock.pass_(timedelta(seconds=5))
+    assert [hint.run_id for hint in ledger.sweep(room, {to_read: 1})] == [sent]
+    clock.pass_(timedelta(seconds=15))
+    assert [hint.run_id for hint in ledger.sweep({to_send: 0, to_read: 1})] == [read]
 
 
 def test_however_many_messages_wait_nobody_is_taken_to_have_one_for_longer_than_50_seconds(ledger, clock):
     run_id = received(ledger)
     for seconds in (5, 5, 10, 15):
         clock.pass_(timedelta(seconds=seconds))
-        assert ledger.sweep(10, {State.RECEIVED: 900}) == []
+        assert ledger.sweep(10, {RECEIVED: 900}) == []
     clock.pass_(timedelta(seconds=15))
-    assert ledger.sweep(10, {State.RECEIVED: 900}) == [Hint(run_id, State.RECEIVED)]
+    assert ledger.sweep(10, {RECEIVED: 900}) == [Hint(run_id, State.RECEIVED)]
 
 
 def test_who_was_given_up_or_whose_worker_died_has_no_message_however_many_wait(ledger, clock):
@@ -117,7 +142,7 @@ def test_who_was_given_up_or_whose_worker_died_has_no_message_however_many_wait(
     ledger.hand_back(claimed(ledger, given_up), due_at=clock.now() + timedelta(seconds=5))
     claimed(ledger, dead)
     clock.pass_(timedelta(seconds=15))
-    found = ledger.sweep(10, {State.RECEIVED: 900})
+    found = ledger.sweep(10, {RECEIVED: 900})
     assert {hint.run_id for hint in found} == {given_up, dead}
 
 
@@ -126,7 +151,7 @@ def test_for_whom_there_is_no_room_stays_due(ledger, clock):
     hinted = set()
     for _ in range(30):
         clock.pass_(timedelta(seconds=5))
-        hinted |= {hint.run_id for hint in ledger.sweep(1, {State.RECEIVED: 900})}
+        hinted |= {hint.run_id for hint in ledger.sweep(1, {RECEIVED: 900})}
     assert hinted == every
 
 
@@ -135,7 +160,7 @@ def test_where_more_are_overdue_than_a_queue_may_hold_it_is_filled_with_the_most
         received(ledger, name)
         clock.pass_(timedelta(seconds=1))
     clock.pass_(timedelta(seconds=5))
-    found = ledger.sweep(1, {State.RECEIVED: 3})
+    found = ledger.sweep(1, {RECEIVED: 3})
     assert [hint.run_id for hint in found] == [f"{document('a').id}-1"]
     assert len(ledger.sweep(5)) == 4, "the others are due still"
 

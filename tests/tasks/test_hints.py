@@ -153,6 +153,18 @@ def test_the_sweep_gives_no_second_message_to_runs_whose_own_wait_in_a_deep_queu
     assert [message.queue for message in world.app.messages] == ["route"]
 
 
+def test_a_full_queue_of_paid_requests_keeps_no_local_document_from_being_hinted(world):
+    runs = [world.drop(f"{folder}/a.pdf", make_pdf(1)) for folder in ("paid", "free")]
+    for _ in runs:
+        world.deliver()  # routed
+    admit_waiting(world)
+    world.app.messages.clear()
+    world.clock.sleep(6)
+    world.hints.room = lambda: {"submit": 0, "local": MOST_QUEUED}
+    world.sweep()
+    assert [(message.queue, message.args) for message in world.app.messages] == [("local", [runs[1]])]
+
+
 def test_the_dispatcher_is_asked_once_until_it_begins(valkey_url, clock):
     app = Celery("headrace")
     app.conf.update(celery_settings(valkey_url))
