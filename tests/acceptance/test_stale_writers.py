@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from headrace.states import Reason, State
-from tests.acceptance.surviving import PACE, survival
+from tests.acceptance.surviving import PACE, UNDER_WAY_WITHIN_SECONDS, survival
 from tests.chaos.documents import Kind
 from tests.chaos.installation import OUTPUT
 from workers.stack.processes import WORKERS
@@ -50,9 +50,9 @@ def wait_until_past(surviving, moment):
 
 
 def test_woken_past_its_lease_it_changes_nothing(surviving):
-    surviving.order(do="slow", seconds=2, model="chaos")
+    surviving.order(do="slow", seconds=6, model="chaos")
     batch = surviving.drop(Kind.SYNC)
-    surviving.wait_until(lambda: surviving.billed(batch) == 1, 40)
+    surviving.wait_until(lambda: surviving.billed(batch) == 1, UNDER_WAY_WITHIN_SECONDS)
     # It waits for the answer of a document that was taken, and will find it when it wakes.
     with surviving.stopped(SENDER.name), surviving.second(SENDER):
         surviving.wait_until_published(batch)
@@ -67,12 +67,12 @@ def test_woken_past_its_lease_it_changes_nothing(surviving):
 def test_woken_past_send_before_it_sends_nothing_and_sends_it_later(surviving):
     with surviving.stopped("simulator"):
         batch = surviving.drop_large()
-        surviving.wait_until(lambda: submission_of(surviving, batch), 40)
+        surviving.wait_until(lambda: submission_of(surviving, batch), UNDER_WAY_WITHIN_SECONDS)
         # The body is on its way, and is taken in by nobody.
         time.sleep(1)
         with surviving.stopped(SENDER.name):
             wait_until_past(surviving, submission_of(surviving, batch).send_before)
-    surviving.wait_until(lambda: State.WAITING in surviving.states(batch), 20)
+    surviving.wait_until(lambda: State.WAITING in surviving.states(batch), UNDER_WAY_WITHIN_SECONDS)
     assert surviving.billed(batch) == 0
     surviving.wait_until_published(batch)
     surviving.check(batch)
@@ -83,7 +83,7 @@ def test_woken_when_another_worker_has_sent_it_again_it_sends_nothing(surviving)
     still = ExitStack()
     with surviving.stopped("simulator"):
         batch = surviving.drop_large()
-        surviving.wait_until(lambda: submission_of(surviving, batch), 40)
+        surviving.wait_until(lambda: submission_of(surviving, batch), UNDER_WAY_WITHIN_SECONDS)
         time.sleep(1)
         still.enter_context(surviving.stopped(SENDER.name))
     with still, surviving.second(SENDER):

@@ -105,16 +105,15 @@ def test_a_reading_process_that_dies_is_replaced(options):
 
 
 @pytest.mark.parametrize("end", [pytest.param("terminate", marks=pytest.mark.proof), "kill"])
-def test_it_stops_while_it_reads_and_the_next_one_finishes(options, end):
+def test_it_stops_while_it_reads_and_the_next_one_finishes(options, end, tmp_path):
     with simulator(*options) as running:
         file_id = accepted_id(running, invoice(LONG_PAGES))
         children = wait_for(lambda: psutil.Process(running.process.pid).children())
         assert running.stored(file_id)["unmoderated_images_count"] == 0
-        start = time.monotonic()
         getattr(running.process, end)()
-        assert running.process.wait(timeout=10) == (0 if end == "terminate" else -9)
-        assert time.monotonic() - start < 5
-        assert psutil.wait_procs(children, timeout=5)[1] == []
+        assert running.process.wait(timeout=60) == (0 if end == "terminate" else -9)
+        assert psutil.wait_procs(children, timeout=30)[1] == []
+        assert list(tmp_path.rglob(f"{file_id}.content")), "it read to the end first"
     with simulator(*options) as running:
         bill = running.bill()
         assert (bill["requests"], bill["pages"]) == (1, LONG_PAGES)
