@@ -120,8 +120,8 @@ class Settings(BaseModel):
         ge=1,
         le=86_400,
         description="How long after a paid request can have left at the latest its absence from the provider's list "
-        "counts, in seconds; longer than the list may lag behind, and than jobs take that it has only once they are "
-        "done.",
+        "counts, in seconds; longer than the list may lag behind, and than a single job takes that it has only once "
+        "it is done.",
     )
     scan_hours: float = Field(
         default=24.0,

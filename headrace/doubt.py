@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from headrace.providers import Absent, Finding, Found, Job, Unknown
 
 LEAST_PAUSE = timedelta(seconds=1)
-LONGEST_UNREACHABLE = timedelta(hours=24)
+LONGEST_UNTOLD = timedelta(hours=24)
 # What nobody asked for that day, since we were away ourselves, is asked for about as long as `settle` all the same.
-LEAST_UNREACHABLE = 6
+LEAST_UNTOLD = 6
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,12 @@ class Unaskable:
     detail: str
 
 
-Look = Finding | Unreachable | Unaskable
+@dataclass(frozen=True)
+class Behind:
+    """Its list does not have it, but jobs that it took before are not done either: it may have it, unread."""
+
+
+Look = Finding | Unreachable | Unaskable | Behind
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,11 @@ def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, 
     """What a look that began at `looked_at` allows; `echoed` says that this account was seen to tell our keys again.
 
     That it was not taken needs two listings without it, a third of `settle` apart, both begun after the request can
-    have left, the later one after the deadline; and an account that tells our keys at all.
+    have left, the later one after the deadline; an account that tells our keys at all; and that nothing which was
+    taken before it is still to be done, for a list may have a job only once it is done.
     """
     is_time = looked_at >= deadline(doubt.send_before, settle)
+    is_long = looked_at >= doubt.doubted_at + LONGEST_UNTOLD and doubt.looks >= LEAST_UNTOLD
     match look:
         case Found(jobs=jobs):
             return Take(jobs[0], jobs[1:])
@@ -112,9 +119,12 @@ def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, 
             return SendAgain()
         case Unknown(detail=detail):
             return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, None)
+        case Behind():
+            if is_time and is_long:
+                return Unsettled("for a day its list did not have it, and what it took before was not done either")
+            return _look_again(doubt, looked_at, settle, None)
         case Unreachable(detail=detail) | Unaskable(detail=detail):
             # Who may mend a key sleeps at night: what is refused is given as long as what is away.
-            is_long = looked_at >= doubt.doubted_at + LONGEST_UNREACHABLE and doubt.looks >= LEAST_UNREACHABLE
             if is_time and is_long:
                 return Unsettled(f"it could not be asked for a day: {detail}")
             return _look_again(doubt, looked_at, settle, doubt.absent_at)
@@ -125,6 +135,8 @@ def said(look: Look) -> str:
     match look:
         case Unknown(detail=detail):
             return f"The provider cannot say yet whether it took the document: {detail.rstrip('.')}."
+        case Behind():
+            return "The provider's list does not have it so far, but it is not done with what it took before either."
         case Unreachable(detail=detail):
             return f"The provider cannot be asked for now: {detail.rstrip('.')}."
         case Unaskable(detail=detail):

@@ -25,9 +25,9 @@ from headrace.errors import (
 )
 from headrace.ledger.claims import MOST_DELIVERIES
 from headrace.ledger.records import Doubtful, LookedFor, Submission
-from headrace.providers import Listing, Sought, Unknown
+from headrace.providers import Absent, Listing, Sought, Unknown
 from headrace.routing import SEND_WITHIN, Lane
-from headrace.states import Reason, SubmissionState
+from headrace.states import Mode, Reason, SubmissionState
 from tasks.endings import Case, Ending, Settled
 from tasks.hints import SETTLE
 from tasks.maintenance import LEASE, holder
@@ -245,18 +245,25 @@ def _as_before(case: Case, ending: Ending) -> Settled:
 
 @dataclass(frozen=True)
 class _Look:
-    """What asking the provider once told: of each request, or (`failed`) why it told nothing at all."""
+    """What asking the provider once told: of each request, or (`failed`) why it told nothing at all.
+
+    `busy_since`: when the oldest of the lane's jobs was accepted that were not done then.
+    """
 
     at: datetime
     listing: Listing | None = None
     failed: rules.Unreachable | rules.Unaskable | None = None
     echoed: bool = False
+    busy_since: datetime | None = None
 
-    def of(self, key: SubmissionKey) -> rules.Look:
+    def of(self, request: Submission, send_before: datetime) -> rules.Look:
         if self.failed is not None:
             return self.failed
         unsaid = Unknown("its listing says nothing of it")
-        return unsaid if self.listing is None else self.listing.findings.get(key, unsaid)
+        told = unsaid if self.listing is None else self.listing.findings.get(request.key, unsaid)
+        is_behind = self.busy_since is not None and self.busy_since <= send_before
+        # What is to be answered at once waits behind no job.
+        return rules.Behind() if isinstance(told, Absent) and is_behind and request.mode is Mode.ASYNC else told
 
 
 def _look(services: Services, lane: Lane, cases: Sequence[Case]) -> _Look:
@@ -265,6 +272,8 @@ def _look(services: Services, lane: Lane, cases: Sequence[Case]) -> _Look:
     sent_before = [moment for case in cases for moment in (case.request.send_before, case.note.send_before)]
     since, until = min(sent_before) - SEND_WITHIN, max(sent_before)
     sought = [_sought(case) for case in cases]
+    # Read first: a job that ends while the list is told may be missing in it.
+    busy_since = services.ledger.busy_since(lane)
     try:
         provider = services.provider(lane)
         listing = provider.find(lane.model, sought, since, until, deadline_seconds=LISTING_SECONDS)
@@ -280,7 +289,7 @@ def _look(services: Services, lane: Lane, cases: Sequence[Case]) -> _Look:
         return _Look(at, failed=rules.Unreachable(f"an unexpected {type(error).__name__}"))
     if listing.echoed:
         services.ledger.note_echo(lane)
-    return _Look(at, listing, echoed=listing.echoed or services.ledger.is_echoed(lane))
+    return _Look(at, listing, None, listing.echoed or services.ledger.is_echoed(lane), busy_since)
 
 
 def _sought(case: Case) -> Sought:
@@ -325,7 +334,7 @@ class _Round:
             looks=request.looks,
             absent_at=request.absent_at,
         )
-        told = look.of(request.key)
+        told = look.of(request, known.send_before)
         match rules.decide(known, told, look.at, settle, echoed=look.echoed):
             case rules.Take(job=job, others=others):
                 self.settled.append(case.adopt(job.id, *(other.id for other in others)))

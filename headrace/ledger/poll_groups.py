@@ -85,6 +85,16 @@ class PollGroups(Database):
             move(tx, run, Advance(State.SUBMITTED, due_at=due_at, facts=facts or {}), now)
         return PollHint(group_id, 0) if joined is None and due_at - now <= RESTS_FROM else None
 
+    def busy_since(self, lane: Lane) -> datetime | None:
+        """When the oldest of the lane's jobs that are not done was accepted, or a little earlier; None without any."""
+        group = poll_groups.c
+        ours = (group.provider == lane.provider) & (group.account == lane.account) & (group.model == lane.model)
+        unended = group.state.in_([GroupState.OPEN, GroupState.CLOSED])
+        oldest = select(func.min(group.created_at)).where(ours, unended, group.open_jobs > 0)
+        with self._reading() as connection:
+            since: datetime | None = connection.execute(oldest).scalar_one()
+        return since
+
     def take_turn(self, group_id: int, generation: int) -> Turn | None:
         """The turn of this generation of a group, for 45 s; None where there is none.
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from headrace import doubt as rules
-from headrace.doubt import Doubt, LookAgain, SendAgain, Take, Unaskable, Unreachable, Unsettled
+from headrace.doubt import Behind, Doubt, LookAgain, SendAgain, Take, Unaskable, Unreachable, Unsettled
 from headrace.providers import Absent, Found, Job, Unknown
 
 SENT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -62,8 +62,15 @@ def test_what_cannot_be_told_is_unsettled_at_the_deadline_and_no_sooner():
     assert decided(NEVER_LOOKED, Unknown("why"), BY) == Unsettled("why")
 
 
-@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused")])
-def test_a_provider_that_is_away_or_refuses_us_is_asked_for_a_day(look):
+def test_what_is_missing_while_what_was_taken_before_is_not_done_begins_to_be_absent_once_that_is_done():
+    look_again = decided(ABSENT_LONG_AGO, Behind(), BY)
+    assert look_again.absent_at is None
+    assert BY < look_again.at <= BY + SETTLE
+    assert "not done with what it took before" in rules.said(Behind())
+
+
+@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused"), Behind()])
+def test_a_provider_that_is_away_or_refuses_us_or_gets_nothing_done_is_asked_for_a_day(look):
     day = timedelta(hours=24)
     asked_often = replace(NEVER_LOOKED, looks=100)
     assert isinstance(decided(asked_often, look, SENT + day - SECOND), LookAgain)
@@ -117,8 +124,8 @@ def test_what_is_absent_is_decided_in_time_whatever_the_settings(settle, send):
     assert len(times) < 150
 
 
-@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused")])
-def test_a_provider_that_is_away_or_refuses_us_is_asked_every_quarter_of_an_hour(look):
+@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused"), Behind()])
+def test_a_provider_that_is_away_or_refuses_us_or_gets_nothing_done_is_asked_every_quarter_of_an_hour(look):
     times, decision = looks_of(look)
     assert isinstance(decision, Unsettled)
     assert len(times) < 110

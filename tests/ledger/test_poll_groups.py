@@ -15,7 +15,7 @@ from headrace.ledger.schema import poll_groups
 from headrace.providers import Job
 from headrace.routing import Lane
 from headrace.states import Reason, State, SubmissionState
-from tests.ledger.lives import LANE, accepted, admitted, claimed, events, intended, waiting
+from tests.ledger.lives import LANE, accepted, admitted, advanced, claimed, events, intended, waiting
 
 OTHER_LANE = Lane("nanonets", "main", "model-2")
 
@@ -41,6 +41,28 @@ def test_an_accepted_job_makes_its_run_submitted_and_opens_a_group(ledger, clock
         clock.now(),
     )
     assert events(ledger, run_id) == ["received", "waiting", "admitted", "intended", "submitted"]
+
+
+def test_a_lane_is_busy_since_the_oldest_job_that_is_not_done(ledger, clock):
+    assert ledger.busy_since(LANE) is None
+    oldest = clock.now()
+    _, _, hint = accepted(ledger, clock, "a")
+    clock.pass_(seconds(60))
+    younger = clock.now()
+    accepted(ledger, clock, "b")
+    accepted(ledger, clock, "c", lane=OTHER_LANE)
+    assert (ledger.busy_since(LANE), ledger.busy_since(OTHER_LANE)) == (oldest, younger)
+    turn = ledger.take_turn(hint.group_id, 0)
+    landed(ledger, turn, *ledger.due_jobs(turn))
+    assert ledger.busy_since(LANE) == younger
+
+
+def test_a_lane_is_not_busy_with_jobs_that_nobody_waits_for_any_more(ledger, clock):
+    run_id, _, hint = accepted(ledger, clock)
+    advanced(ledger, run_id, State.FAILED)
+    clock.pass_(seconds(5))
+    ledger.finish_turn(ledger.take_turn(hint.group_id, 0))
+    assert ledger.busy_since(LANE) is None
 
 
 def test_accepting_needs_the_claim(ledger, clock):

@@ -19,6 +19,7 @@ from headrace.errors import (
 from headrace.faults import set_fault_handler
 from headrace.ledger.claims import MOST_DELIVERIES
 from headrace.ledger.records import RunFilter
+from headrace.polling import PollSchedule
 from headrace.providers import Absent, Found, Job, Listing, Refused, Unknown
 from headrace.states import Reason, State, SubmissionState
 from headrace.storage import Location
@@ -105,6 +106,51 @@ def test_what_the_provider_certainly_has_not_is_sent_again_under_the_same_key(wo
     (submission,) = world.ledger.submissions(run)
     assert (submission.attempt, note_of(world, run).attempt) == (2, 2)
     assert len(listed.asked) < 12
+
+
+@pytest.fixture
+def patient(make_world, provider):
+    """A world that waits for its jobs for hours."""
+    return make_world(provider, routes=(PAID.model_copy(update={"poll": PollSchedule(polls=1000)}),))
+
+
+def test_what_is_missing_is_not_sent_again_while_what_was_taken_before_it_is_not_done(patient, provider):
+    """A list may have a job only once it is done, and a provider may take longer than usual for all of them."""
+    world = patient
+    provider.submits.append(Job("job-1", "m"))
+    before = world.drop("paid/before.pdf", make_pdf(5))
+    world.deliver_all()
+    run = in_doubt(world, provider, pages=5, listed=Listed())
+    world.wait_out_doubt(seconds=3600, steps=60)
+    assert [world.state(before), world.ledger.run(run).reason] == [State.SUBMITTED, Reason.IN_DOUBT]
+    assert "not done with what it took before" in world.ledger.run(run).detail
+    assert len(provider.requests) == 2
+    provider.polls.append(answer(5))
+    world.wait_out_doubt(seconds=180, steps=3)
+    assert [world.state(before), world.ledger.run(run).reason] == [State.EXPORTED, Reason.IN_DOUBT]
+    world.wait_out_doubt(seconds=1800, steps=30)
+    assert world.state(run) is State.EXPORTED
+    assert len(provider.requests) == 3
+
+
+def test_what_is_missing_and_was_to_be_answered_at_once_waits_for_no_job(world, provider):
+    provider.submits.append(Job("job-1", "m"))
+    world.drop("paid/before.pdf", make_pdf(5))
+    world.deliver_all()
+    run = in_doubt(world, provider, listed=Listed())
+    world.wait_out_doubt()
+    assert world.state(run) is State.EXPORTED
+
+
+def test_what_is_missing_waits_for_nothing_that_was_taken_after_it(patient, provider):
+    world = patient
+    run = in_doubt(world, provider, pages=5, listed=Listed())
+    world.clock.pass_(timedelta(minutes=3))
+    provider.submits.append(Job("job-1", "m"))
+    after = world.drop("paid/after.pdf", make_pdf(5))
+    world.deliver_all()
+    world.wait_out_doubt()
+    assert [world.state(after), world.state(run)] == [State.SUBMITTED, State.EXPORTED]
 
 
 def test_looks_name_the_time_in_which_it_can_have_left(world, provider):
