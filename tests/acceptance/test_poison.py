@@ -23,11 +23,11 @@ from tests.acceptance.stack import PROJECT, wait_until
 from tests.pdfs import make_pdf
 from workers.factory import build_services
 
-pytestmark = [pytest.mark.proof, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(330)]
 
 KILLERS = ("segfault", "spin", "eat")
 NEIGHBOURS = 6
-LONGEST_SECONDS = 90
+LONGEST_SECONDS = 150
 ROUTES = """
 [[routes]]
 name = "local"
