@@ -63,9 +63,9 @@ _DOUBT = """\
 
 The run waits as `in_doubt`, and its request says how that arose: {reasons}. The provider's list is asked {first}
 after that, then ever more rarely, and once more when it can be decided, `HEADRACE_SETTLE_SECONDS` after the request
-can have left. What it has is used. What it has not is sent again as `not_taken`, a job not before those are done
-that the provider took earlier; where nobody can tell, the run is held for a person, or sent under the next key where
-its route says `on_doubt = "resubmit"`. A provider that cannot be asked, or gets nothing done, is asked for {day}.
+can have left. What it has is used. What it has not is sent again as `not_taken`, a job not before those are done, or
+given up, that the provider took earlier; where nobody can tell, the run is held for a person, or sent under the next
+key where its route says `on_doubt = "resubmit"`. A provider that cannot be asked is asked for {day}.
 
 All of these but `in_doubt` itself and `worker_died` count for the lane's breaker, and so does `unreachable`: {most}
 of them in a row stop the lane (`provider_failing`).
@@ -181,7 +181,7 @@ def page() -> str:
                 _DOUBT,
                 reasons=_named(reason for reason in DOUBTS if reason is not Reason.IN_DOUBT),
                 first=_said(doubt.first_pause(timedelta(minutes=15))),
-                day=_said(doubt.LONGEST_UNTOLD),
+                day=_said(doubt.LONGEST_UNREACHABLE),
                 most=MOST_FAILURES,
             ),
             _filled(

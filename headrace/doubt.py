@@ -1,7 +1,8 @@
 """How doubt about a paid request is settled: when the provider is asked, and what its answers allow.
 
-A request may have left until its `send_before`, and the provider's list may lag behind for `settle`; from their sum on,
-the deadline, it can be decided. Rules 4 to 6 of "Why nothing is paid twice" in docs/architecture.md are these.
+A request may have left until its `send_before`, and the provider's list may lag behind for `settle`; before their sum,
+the deadline, nothing is decided but what was found. Rules 4 to 6 of "Why nothing is paid twice" in docs/architecture.md
+are these.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from datetime import datetime, timedelta
 from headrace.providers import Absent, Finding, Found, Job, Unknown
 
 LEAST_PAUSE = timedelta(seconds=1)
-LONGEST_UNTOLD = timedelta(hours=24)
+LONGEST_UNREACHABLE = timedelta(hours=24)
 # What nobody asked for that day, since we were away ourselves, is asked for about as long as `settle` all the same.
-LEAST_UNTOLD = 6
+LEAST_UNREACHABLE = 6
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,10 @@ def deadline(send_before: datetime, settle: timedelta) -> datetime:
 def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, echoed: bool) -> Decision:
     """What a look that began at `looked_at` allows; `echoed` says that this account was seen to tell our keys again.
 
-    That it was not taken needs two listings without it, a third of `settle` apart, both begun after the request can
-    have left, the later one after the deadline; an account that tells our keys at all; and that nothing which was
-    taken before it is still to be done, for a list may have a job only once it is done.
+    That it was not taken needs an account that tells our keys at all, and listings without it for `settle` on end, the
+    first begun after the request can have left, and in none of them Behind: a list may have a job only once it is done.
     """
     is_time = looked_at >= deadline(doubt.send_before, settle)
-    is_long = looked_at >= doubt.doubted_at + LONGEST_UNTOLD and doubt.looks >= LEAST_UNTOLD
     match look:
         case Found(jobs=jobs):
             return Take(jobs[0], jobs[1:])
@@ -112,19 +111,19 @@ def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, 
             absent_at = doubt.absent_at
             if absent_at is None and looked_at >= doubt.send_before:
                 absent_at = looked_at
-            if not is_time or absent_at is None or looked_at - absent_at < settle / 3:
+            if absent_at is None or looked_at < deadline(absent_at, settle):
                 return _look_again(doubt, looked_at, settle, absent_at)
             if not echoed:
                 return Unsettled("its list does not have it, but was never seen to tell a key of ours")
             return SendAgain()
+        case Behind():
+            # It comes to an end: jobs that are not done are given up by their route's polls.
+            return _look_again(doubt, looked_at, settle, None)
         case Unknown(detail=detail):
             return Unsettled(detail) if is_time else _look_again(doubt, looked_at, settle, None)
-        case Behind():
-            if is_time and is_long:
-                return Unsettled("for a day its list did not have it, and what it took before was not done either")
-            return _look_again(doubt, looked_at, settle, None)
         case Unreachable(detail=detail) | Unaskable(detail=detail):
             # Who may mend a key sleeps at night: what is refused is given as long as what is away.
+            is_long = looked_at >= doubt.doubted_at + LONGEST_UNREACHABLE and doubt.looks >= LEAST_UNREACHABLE
             if is_time and is_long:
                 return Unsettled(f"it could not be asked for a day: {detail}")
             return _look_again(doubt, looked_at, settle, doubt.absent_at)
@@ -149,14 +148,12 @@ def said(look: Look) -> str:
 
 
 def _look_again(doubt: Doubt, looked_at: datetime, settle: timedelta, absent_at: datetime | None) -> LookAgain:
-    """Ever more rarely, but often enough to know of its absence for long enough at the deadline, and then at once."""
-    by = deadline(doubt.send_before, settle)
+    """Ever more rarely, but as soon as its absence counts, and once more as soon as it has for long enough."""
+    by = deadline(absent_at or doubt.send_before, settle)
     # More doublings than these pass any longest pause.
     pause = first_pause(settle) * 2.0 ** min(doubt.looks, 20)
-    if looked_at < by:
-        at = min(looked_at + max(min(pause, settle / 4), LEAST_PAUSE), by)
-    elif absent_at is not None and looked_at < absent_at + settle / 3:
-        at = absent_at + settle / 3
-    else:
-        at = looked_at + max(min(pause, settle), LEAST_PAUSE)
+    at = looked_at + max(min(pause, settle / 4 if looked_at < by else settle), LEAST_PAUSE)
+    for moment in (by, doubt.send_before):
+        if looked_at < moment < at:
+            at = max(moment, looked_at + LEAST_PAUSE)
     return LookAgain(at, absent_at)

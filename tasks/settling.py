@@ -247,7 +247,7 @@ def _as_before(case: Case, ending: Ending) -> Settled:
 class _Look:
     """What asking the provider once told: of each request, or (`failed`) why it told nothing at all.
 
-    `busy_since`: when the oldest of the lane's jobs was accepted that were not done then.
+    `busy_since`: when the oldest of the lane's jobs was intended that were not done then.
     """
 
     at: datetime
@@ -289,7 +289,8 @@ def _look(services: Services, lane: Lane, cases: Sequence[Case]) -> _Look:
         return _Look(at, failed=rules.Unreachable(f"an unexpected {type(error).__name__}"))
     if listing.echoed:
         services.ledger.note_echo(lane)
-    return _Look(at, listing, None, listing.echoed or services.ledger.is_echoed(lane), busy_since)
+    echoed = listing.echoed or services.ledger.is_echoed(lane)
+    return _Look(at, listing, echoed=echoed, busy_since=busy_since)
 
 
 def _sought(case: Case) -> Sought:
@@ -330,7 +331,7 @@ class _Round:
         request, settle = case.request, _settle_time(self.services)
         known = rules.Doubt(
             send_before=_send_before(case),
-            doubted_at=request.doubted_at or look.at,
+            doubted_at=request.doubted_at or _send_before(case),
             looks=request.looks,
             absent_at=request.absent_at,
         )
@@ -341,7 +342,7 @@ class _Round:
             case rules.SendAgain():
                 self.settled.append(case.send_again())
             case rules.LookAgain(at=at, absent_at=absent_at):
-                until = max(rules.deadline(known.send_before, settle), at)
+                until = max(rules.deadline(absent_at or known.send_before, settle), at)
                 self.later.append(LookedFor(request, at, until, absent_at, detail=rules.said(told)))
             case rules.Unsettled(detail=detail):
                 self.settled.append(self._unsettled(case, detail))

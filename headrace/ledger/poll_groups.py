@@ -86,13 +86,14 @@ class PollGroups(Database):
         return PollHint(group_id, 0) if joined is None and due_at - now <= RESTS_FROM else None
 
     def busy_since(self, lane: Lane) -> datetime | None:
-        """When the oldest of the lane's jobs that are not done was accepted, or a little earlier; None without any."""
+        """When the oldest of the lane's jobs that are waited for was intended; None without any."""
         group = poll_groups.c
         ours = (group.provider == lane.provider) & (group.account == lane.account) & (group.model == lane.model)
-        unended = group.state.in_([GroupState.OPEN, GroupState.CLOSED])
-        oldest = select(func.min(group.created_at)).where(ours, unended, group.open_jobs > 0)
+        groups = select(group.id).where(ours, group.state.in_([GroupState.OPEN, GroupState.CLOSED]))
+        jobs = select(func.min(submissions.c.created_at)).join(runs, runs.c.id == submissions.c.run_id)
         with self._reading() as connection:
-            since: datetime | None = connection.execute(oldest).scalar_one()
+            oldest = connection.execute(jobs.where(submissions.c.group_id.in_(groups), _OPEN_JOBS))
+            since: datetime | None = oldest.scalar_one()
         return since
 
     def take_turn(self, group_id: int, generation: int) -> Turn | None:

@@ -198,7 +198,7 @@ class Hint:
 
 
 class Overdue(NamedTuple):
-    """Which overdue runs: those of a state; where `local` says so, only those (or none) of the local provider's."""
+    """Which overdue runs: those of a state; with True for `local` only the local provider's, with False all others."""
 
     state: State
     local: bool | None = None

@@ -71,7 +71,7 @@ class Sweep(Database):
 
 
 def _overdue(tx: Connection, which: Overdue, now: datetime, limit: int, queued: int) -> list[Hint]:
-    """The overdue runs that are to be hinted; one range of the index, however many there are."""
+    """The overdue runs that are to be hinted."""
     values = {"of_state": which.state, "now": now, "most": limit + queued}
     rows = tx.execute(_OVERDUE_OF[which.local], values).all()
     are_all = len(rows) < limit + queued

@@ -16,8 +16,8 @@ BY = SEND_BEFORE + SETTLE
 JOB = Job("job-1", "m")
 SECOND = timedelta(seconds=1)
 
-ABSENT_LONG_AGO = Doubt(SEND_BEFORE, SENT, looks=5, absent_at=BY - SETTLE / 3)
-ABSENT_JUST_NOW = Doubt(SEND_BEFORE, SENT, looks=5, absent_at=BY - SETTLE / 3 + SECOND)
+ABSENT_LONG_AGO = Doubt(SEND_BEFORE, SENT, looks=5, absent_at=BY - SETTLE)
+ABSENT_JUST_NOW = Doubt(SEND_BEFORE, SENT, looks=5, absent_at=BY - SETTLE + SECOND)
 NEVER_LOOKED = Doubt(SEND_BEFORE, SENT)
 
 
@@ -36,7 +36,7 @@ def test_what_is_found_is_taken_at_once_and_every_further_job_is_told():
     [
         (ABSENT_LONG_AGO, BY, True, SendAgain),
         (ABSENT_LONG_AGO, BY - SECOND, True, LookAgain),  # the list may still lag behind
-        (ABSENT_JUST_NOW, BY, True, LookAgain),  # the two listings are too near
+        (ABSENT_JUST_NOW, BY, True, LookAgain),  # it has not been missing for long enough
         (NEVER_LOOKED, BY, True, LookAgain),  # one listing is not enough
         (ABSENT_LONG_AGO, BY, False, Unsettled),  # an account that tells no keys says nothing by it
     ],
@@ -57,20 +57,27 @@ def test_absences_on_end_count_from_the_first():
     assert decided(ABSENT_LONG_AGO, Unknown("blank"), BY - SECOND).absent_at is None
 
 
+def test_what_is_missing_while_what_was_taken_before_is_not_done_begins_to_be_absent_once_that_is_done():
+    again = decided(ABSENT_LONG_AGO, Behind(), BY)
+    assert again.absent_at is None
+    assert BY < again.at <= BY + SETTLE
+    much_later = BY + timedelta(days=2)
+    assert isinstance(decided(replace(NEVER_LOOKED, looks=100), Behind(), much_later), LookAgain)
+    once_done = decided(NEVER_LOOKED, Absent(), much_later)
+    assert once_done.absent_at == much_later
+    told_since = replace(NEVER_LOOKED, absent_at=much_later)
+    assert isinstance(decided(told_since, Absent(), much_later + SETTLE - SECOND), LookAgain)
+    assert decided(told_since, Absent(), much_later + SETTLE) == SendAgain()
+    assert "not done with what it took before" in rules.said(Behind())
+
+
 def test_what_cannot_be_told_is_unsettled_at_the_deadline_and_no_sooner():
     assert isinstance(decided(NEVER_LOOKED, Unknown("why"), BY - SECOND), LookAgain)
     assert decided(NEVER_LOOKED, Unknown("why"), BY) == Unsettled("why")
 
 
-def test_what_is_missing_while_what_was_taken_before_is_not_done_begins_to_be_absent_once_that_is_done():
-    look_again = decided(ABSENT_LONG_AGO, Behind(), BY)
-    assert look_again.absent_at is None
-    assert BY < look_again.at <= BY + SETTLE
-    assert "not done with what it took before" in rules.said(Behind())
-
-
-@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused"), Behind()])
-def test_a_provider_that_is_away_or_refuses_us_or_gets_nothing_done_is_asked_for_a_day(look):
+@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused")])
+def test_a_provider_that_is_away_or_refuses_us_is_asked_for_a_day(look):
     day = timedelta(hours=24)
     asked_often = replace(NEVER_LOOKED, looks=100)
     assert isinstance(decided(asked_often, look, SENT + day - SECOND), LookAgain)
@@ -124,8 +131,8 @@ def test_what_is_absent_is_decided_in_time_whatever_the_settings(settle, send):
     assert len(times) < 150
 
 
-@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused"), Behind()])
-def test_a_provider_that_is_away_or_refuses_us_or_gets_nothing_done_is_asked_every_quarter_of_an_hour(look):
+@pytest.mark.parametrize("look", [Unreachable("away"), Unaskable("the key is refused")])
+def test_a_provider_that_is_away_or_refuses_us_is_asked_every_quarter_of_an_hour(look):
     times, decision = looks_of(look)
     assert isinstance(decision, Unsettled)
     assert len(times) < 110

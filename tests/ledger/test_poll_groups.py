@@ -43,7 +43,7 @@ def test_an_accepted_job_makes_its_run_submitted_and_opens_a_group(ledger, clock
     assert events(ledger, run_id) == ["received", "waiting", "admitted", "intended", "submitted"]
 
 
-def test_a_lane_is_busy_since_the_oldest_job_that_is_not_done(ledger, clock):
+def test_a_lane_is_busy_since_its_oldest_job_that_is_not_done_was_intended(ledger, clock):
     assert ledger.busy_since(LANE) is None
     oldest = clock.now()
     _, _, hint = accepted(ledger, clock, "a")
@@ -55,6 +55,21 @@ def test_a_lane_is_busy_since_the_oldest_job_that_is_not_done(ledger, clock):
     turn = ledger.take_turn(hint.group_id, 0)
     landed(ledger, turn, *ledger.due_jobs(turn))
     assert ledger.busy_since(LANE) == younger
+
+
+def test_a_job_that_is_asked_for_again_keeps_its_lane_busy_since_it_was_intended_first(ledger, clock):
+    oldest = clock.now()
+    run_id, key, hint = accepted(ledger, clock)
+    clock.pass_(seconds(5))
+    turn = ledger.take_turn(hint.group_id, 0)
+    (job,) = ledger.due_jobs(turn)
+    change = SubmissionChange(key, SubmissionState.ACCEPTED, job="job-a")
+    ledger.land(turn, job, Advance(State.FAILED, Reason.PREDICTION_TIMED_OUT), change)
+    assert ledger.busy_since(LANE) is None
+    clock.pass_(seconds(3600))
+    advanced(ledger, run_id, State.ADMITTED)
+    ledger.accept(claimed(ledger, run_id), change, due_at=clock.now() + seconds(5))
+    assert ledger.busy_since(LANE) == oldest
 
 
 def test_a_lane_is_not_busy_with_jobs_that_nobody_waits_for_any_more(ledger, clock):

@@ -97,7 +97,7 @@ def test_what_the_provider_has_is_adopted_and_paid_once(world, provider, pages):
 def test_what_the_provider_certainly_has_not_is_sent_again_under_the_same_key(world, provider):
     listed = Listed()
     run = in_doubt(world, provider, listed=listed)
-    world.wait_out_doubt(seconds=990)
+    world.wait_out_doubt(seconds=960, steps=8)
     assert world.ledger.run(run).reason is Reason.IN_DOUBT
     assert len(provider.requests) == 1
     world.wait_out_doubt(seconds=90, steps=3)
@@ -126,7 +126,7 @@ def test_what_is_missing_is_not_sent_again_while_what_was_taken_before_it_is_not
     assert "not done with what it took before" in world.ledger.run(run).detail
     assert len(provider.requests) == 2
     provider.polls.append(answer(5))
-    world.wait_out_doubt(seconds=180, steps=3)
+    world.wait_out_doubt(seconds=840, steps=14)
     assert [world.state(before), world.ledger.run(run).reason] == [State.EXPORTED, Reason.IN_DOUBT]
     world.wait_out_doubt(seconds=1800, steps=30)
     assert world.state(run) is State.EXPORTED
@@ -194,7 +194,7 @@ def test_an_old_doubt_widens_no_listing_of_the_fresh_ones(world, provider):
 )
 def test_what_nobody_can_tell_is_held_at_the_deadline_and_says_why(world, provider, listed, said):
     run = in_doubt(world, provider, listed=listed)
-    world.wait_out_doubt(seconds=1000)
+    world.wait_out_doubt(seconds=960, steps=8)
     assert world.state(run) is State.WAITING
     world.wait_out_doubt(seconds=60, steps=2)
     held = world.ledger.run(run)
@@ -412,7 +412,7 @@ def test_a_settler_that_dies_anywhere_costs_only_time(world, provider, die_at, p
     run = in_doubt(world, provider, listed=Listed(jobs))
     provider.polls.append(answer(job="job-7"))
     if not jobs:
-        world.wait_out_doubt(seconds=990)
+        world.wait_out_doubt(seconds=960, steps=8)
     die_at(point)
     outlive(world, 1200)
     assert world.state(run) is State.EXPORTED
@@ -424,7 +424,7 @@ def test_a_settler_that_dies_anywhere_costs_only_time(world, provider, die_at, p
 def test_a_settler_that_dies_with_its_looks_looks_again(world, provider, die_at, point):
     run = in_doubt(world, provider, listed=Listed())
     die_at(point, times=3)
-    outlive(world, 1300)
+    outlive(world, 1800)
     assert world.state(run) is State.EXPORTED
     assert keys_sent(provider) == [1, 1]
 
@@ -494,7 +494,7 @@ def test_two_settlers_end_one_doubt_once(world, provider):
     lane = request_of(world, run).lane
     listed = Listed()
     provider.find = listed
-    world.wait_out_doubt(seconds=990)
+    world.wait_out_doubt(seconds=960, steps=8)
     world.clock.pass_(timedelta(seconds=60))
     inner = []
 
@@ -520,7 +520,7 @@ def test_a_settler_that_is_late_does_not_judge_the_next_attempt_by_what_it_saw_o
     lane = request_of(world, run).lane
     listed = Listed()
     provider.find = listed
-    world.wait_out_doubt(seconds=990)
+    world.wait_out_doubt(seconds=960, steps=8)
     world.clock.pass_(timedelta(seconds=60))
     provider.submits.append(CUT)
     began = []
@@ -635,7 +635,7 @@ def test_a_job_that_is_noted_after_its_absence_counted_is_adopted_before_it_is_s
     run = in_doubt(world, provider, listed=Listed())
     note = note_of(world, run)
     provider.polls.append(answer(job="job-7"))
-    world.wait_out_doubt(seconds=990)
+    world.wait_out_doubt(seconds=960, steps=8)
     world.clock.pass_(timedelta(seconds=60))
     settle_lane(world, request_of(world, run).lane)
     assert (world.state(run), world.ledger.run(run).reason) == (State.WAITING, None)
@@ -752,9 +752,9 @@ def test_what_is_asked_for_again_is_sent_again_where_it_certainly_was_not_taken(
     run, key = held(world, provider)
     provider.find = Listed()
     ask_again(world, key, by="ada")
-    world.wait_out_doubt(seconds=240, steps=4)
+    world.wait_out_doubt(seconds=900, steps=15)
     assert keys_sent(provider) == [1]  # one listing without it is not enough
-    world.wait_out_doubt(seconds=240, steps=4)
+    world.wait_out_doubt(seconds=120, steps=2)
     assert world.state(run) is State.EXPORTED
     assert keys_sent(provider) == [1, 1]
 
