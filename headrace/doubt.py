@@ -92,9 +92,9 @@ def first_pause(settle: timedelta) -> timedelta:
     return max(settle / 60, LEAST_PAUSE)
 
 
-def deadline(send_before: datetime, settle: timedelta) -> datetime:
-    """From when on it can be decided."""
-    return send_before + settle
+def deadline(since: datetime, settle: timedelta) -> datetime:
+    """From when on it can be decided what can have left, or was missing, since then."""
+    return since + settle
 
 
 def decide(doubt: Doubt, look: Look, looked_at: datetime, settle: timedelta, *, echoed: bool) -> Decision:

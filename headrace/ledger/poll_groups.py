@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, tuple_, update
 
 from headrace.errors import LedgerError, StaleClaim
 from headrace.ledger.engine import Database
@@ -87,9 +87,8 @@ class PollGroups(Database):
 
     def busy_since(self, lane: Lane) -> datetime | None:
         """When the oldest of the lane's jobs that are waited for was intended; None without any."""
-        group = poll_groups.c
-        ours = (group.provider == lane.provider) & (group.account == lane.account) & (group.model == lane.model)
-        groups = select(group.id).where(ours, group.state.in_([GroupState.OPEN, GroupState.CLOSED]))
+        unended = poll_groups.c.state.in_([GroupState.OPEN, GroupState.CLOSED])
+        groups = select(poll_groups.c.id).where(_of_lane(lane), unended)
         jobs = select(func.min(submissions.c.created_at)).join(runs, runs.c.id == submissions.c.run_id)
         with self._reading() as connection:
             oldest = connection.execute(jobs.where(submissions.c.group_id.in_(groups), _OPEN_JOBS))
@@ -255,13 +254,16 @@ def _lane_of(tx: Connection, change: SubmissionChange) -> Lane:
     return Lane(*row)
 
 
+def _of_lane(lane: Lane) -> ColumnElement[bool]:
+    group = poll_groups.c
+    return tuple_(group.provider, group.account, group.model) == tuple_(*lane)
+
+
 def _join(tx: Connection, lane: Lane, due_at: datetime, now: datetime) -> int | None:
     """Add one job to a group of this lane that still fills; its id, None if there is none."""
     group = poll_groups.c
     fits = (
-        (group.provider == lane.provider)
-        & (group.account == lane.account)
-        & (group.model == lane.model)
+        _of_lane(lane)
         & (group.state == GroupState.OPEN)
         & (group.created_at > now - _filling(due_at - now))
         & (group.open_jobs < MOST_JOBS)
