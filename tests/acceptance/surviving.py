@@ -92,8 +92,8 @@ class Survival:
         return Batch(documents)
 
     def wait_until_under_way(self, batch: Batch) -> None:
-        """Return once some wait for their answer; most often others are still to be sent."""
-        self.wait_until(lambda: State.SUBMITTED in self.states(batch), UNDER_WAY_WITHIN_SECONDS)
+        """Return once some wait for their answer and others are still to be sent."""
+        self.wait_until(lambda: {State.SUBMITTED, State.ADMITTED} <= self.states(batch), UNDER_WAY_WITHIN_SECONDS)
 
     def states(self, batch: Batch) -> set[State]:
         return {run.state for run in self.view.last_runs().values() if run.document in batch.ids}

@@ -49,10 +49,10 @@ def test_what_a_pattern_put_together_it_takes_apart(words, between):
 
 
 def test_a_hostile_key_takes_no_time():
-    started = time.monotonic()
+    started = time.process_time()
     assert names_in("{a}-{b}-{c}-{d}-{e}-x{f}.pdf", "-" * 1024) == {}
     assert names_in("{a}-{b}-{c}-{d}-{e}x{f}.pdf", "a-" * 512) == {}
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 0.5
 
 
 def test_the_route_stands_above_the_key_and_the_key_above_the_object():
